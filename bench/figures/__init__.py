@@ -1,0 +1,24 @@
+"""The figures, by the names that `--only` takes, in the order of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bench.figures import arrays, fanout, latency, memory, pages, posts, replay, start
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from bench.results import Result
+    from bench.setup import Setup
+
+FIGURES: Final[Mapping[str, Callable[[Setup], Awaitable[Sequence[Result]]]]] = {
+    "posts": posts.measure,
+    "arrays": arrays.measure,
+    "latency": latency.measure,
+    "fanout": fanout.measure,
+    "replay": replay.measure,
+    "memory": memory.measure,
+    "start": start.measure,
+    "pages": pages.measure,
+}

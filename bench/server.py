@@ -1,0 +1,134 @@
+"""A server in a process and a folder of its own, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import psutil
+
+from bench.client import ask_once, get
+from bench.failed import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from bench.client import Address
+    from bench.cores import Cores
+
+Engine = Literal["uvicorn", "granian"]
+
+START_SECONDS: Final = 30
+STOP_SECONDS: Final = 15
+AGENTOPS: Final = Path(sys.executable).with_name("agentops")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server, with whatever processes it is made of."""
+
+    address: Address
+    process: psutil.Process
+    core: int | None
+    start_seconds: float
+    """From the process to its first answer."""
+
+    def cpu_seconds(self) -> float:
+        times = [process.cpu_times() for process in self._tree()]
+        return sum(spent.user + spent.system for spent in times)
+
+    def memory(self) -> int:
+        return sum(process.memory_info().rss for process in self._tree())
+
+    def _tree(self) -> Sequence[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+
+@asynccontextmanager
+async def agentops(cores: Cores, folder: Path, engine: Engine, *settings: str) -> AsyncIterator[Server]:
+    """The default deployment on a fresh database, as anybody would start it."""
+    port = _free_port()
+    settings = ("storage.path=bench.sqlite", f"server.engine={engine}", *settings)
+    sets = [part for setting in settings for part in ("--set", setting)]
+    command = [str(AGENTOPS), "serve", "--config", "dashboard", "--port", str(port), *sets]
+    async with _running(command, port, cores, folder) as server:
+        yield server
+
+
+@asynccontextmanager
+async def bare_asgi(cores: Cores, folder: Path, engine: Engine) -> AsyncIterator[Server]:
+    """The same engine with the least application there can be."""
+    port = _free_port()
+    command = [sys.executable, "-m", engine, "--port", str(port), "bench.bare:app"]
+    command += ["--interface", "asgi", "--loop", "uvloop"] if engine == "granian" else ["--no-access-log"]
+    async with _running(command, port, cores, folder) as server:
+        yield server
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], port: int, cores: Cores, folder: Path) -> AsyncIterator[Server]:
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        log = Path(own, "server.log")
+        began = time.perf_counter()
+        process = _start(command, log, cores)
+        try:
+            await _first_answer(process, ("127.0.0.1", port), log)
+            took = time.perf_counter() - began
+            yield Server(("127.0.0.1", port), psutil.Process(process.pid), cores.server, took)
+        finally:
+            process.terminate()
+            try:
+                await asyncio.to_thread(process.wait, STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+async def _first_answer(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
+    give_up = time.perf_counter() + START_SECONDS
+    while True:
+        try:
+            await ask_once(address, get("/healthz"))
+        except (OSError, Failed):
+            pass
+        else:
+            return
+        if process.poll() is not None or time.perf_counter() > give_up:
+            raise Failed(f"the server did not start:\n{_last_words(log)}")
+        await asyncio.sleep(0.005)
+
+
+def _start(command: Sequence[str], log: Path, cores: Cores) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output, cores.for_server():
+        return subprocess.Popen(
+            command, cwd=log.parent, env=_environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
+
+
+def _environment() -> dict[str, str]:
+    """Nothing that is set for another server may change this one."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AGENTOPS_", "EVENT_", "GRANIAN_"))
+    }
+    kept.pop("PORT", None)
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,36 @@
+"""What every figure is given: how much to measure, on which engines, and servers to measure it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.server import agentops, bare_asgi
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from bench.cores import Cores
+    from bench.scale import Scale
+    from bench.server import Engine, Server
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    scale: Scale
+    cores: Cores
+    folder: Path
+    engines: Sequence[Engine]
+    """The first is what most figures are measured on; those of posts and fan-out, on each."""
+
+    @property
+    def rounds(self) -> range:
+        return range(self.scale.rounds)
+
+    def server(self, *settings: str, engine: Engine | None = None) -> AbstractAsyncContextManager[Server]:
+        return agentops(self.cores, self.folder, engine or self.engines[0], *settings)
+
+    def bare_server(self, engine: Engine) -> AbstractAsyncContextManager[Server]:
+        return bare_asgi(self.cores, self.folder, engine)

@@ -1,0 +1,1 @@
+"""What a client of a server needs; nothing of the server is imported here."""

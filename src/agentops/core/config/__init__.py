@@ -1,0 +1,1 @@
+"""From a file, the environment and the command line to a checked deployment."""

@@ -1,0 +1,28 @@
+"""What runs in the background as long as the log does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from agentops.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from agentops.core.signals import Signals
+
+PAUSE_SECONDS: Final = 1.0
+
+
+async def forever(signals: Signals, name: str, step: Callable[[], Awaitable[None]]) -> None:
+    """Repeat the step; what it raises is told and costs a pause, never the loop."""
+    while True:
+        try:
+            await step()
+        except Unavailable as error:
+            signals.event(f"{name}.postponed", "warning", reason=error.message)
+            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever a storage raises, tomorrow's events need this loop
+            signals.event(f"{name}.failed", "error", error=error)
+            await asyncio.sleep(PAUSE_SECONDS)

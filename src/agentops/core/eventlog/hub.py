@@ -1,0 +1,158 @@
+"""All open streams of this instance, and the topics they read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from agentops.core.errors import Unavailable
+from agentops.core.eventlog.feed_topic import FeedTopic
+from agentops.core.eventlog.run_topic import RunTopic
+from agentops.core.eventlog.stream import Stream
+from agentops.core.eventlog.topic import C, Topic, gap_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentops.core.config.settings import EventSettings
+    from agentops.core.ports.bus import Ring
+    from agentops.core.ports.storage import Storage
+    from agentops.core.records import StoredEvent
+    from agentops.core.signals import Signals
+
+CONNECTED: Final = b": connected\n\n"
+STALL_CHECK_SECONDS: Final = 0.5
+DRAIN_SECONDS: Final = 1.0
+"""What a reader that takes nothing is given when the server stops: it would hold it up."""
+
+
+class Hub:
+    """A topic lives while somebody reads it; a run that nobody streams costs nothing here."""
+
+    def __init__(self, storage: Storage, signals: Signals, settings: EventSettings) -> None:
+        self._storage = storage
+        self._signals = signals
+        self._settings = settings
+        self._runs: dict[tuple[str, str], RunTopic] = {}
+        self._feeds: dict[str, FeedTopic] = {}
+        self._streams: set[Stream[Any]] = set()
+        self._newest = 0
+        self._polled = 0
+        self._draining = False
+
+    def reads(self, project: str, run: str) -> bool:
+        return (project, run) in self._runs
+
+    def committed(self, project: str, run: str, previous: int, events: Sequence[StoredEvent]) -> None:
+        """Take what was just committed here to a run that somebody reads."""
+        self._runs[project, run].push(previous, events)
+
+    def heard(self, ring: Ring) -> None:
+        """Take a ring: there is something to read, perhaps written by another instance."""
+        self._newest = max(self._newest, ring.upto)
+        topic = self._runs.get((ring.project, ring.run))
+        if topic is not None:
+            topic.heard(ring.upto)
+        feed = self._feeds.get(ring.project)
+        if feed is not None:
+            feed.ring()
+
+    async def follow(self, project: str, run: str, after: int | None) -> Stream[int]:
+        """Stream a run behind an id, or from now on; the stream is to be closed."""
+        self._refuse_when_draining()
+        topic = self._runs.get((project, run))
+        if topic is None:
+            topic = self._runs[project, run] = RunTopic(self._storage, project, run, self._settings.retention)
+        topic.readers += 1
+        try:
+            opening = CONNECTED
+            if after is None:
+                cursor = await self._storage.last_id(project, run)
+            else:
+                cursor = await self._not_from_the_future(after)
+                if cursor != after:
+                    opening += gap_frame(str(after), str(cursor + 1)).encode()
+            return self._open(topic, cursor, opening)
+        except BaseException:
+            self._leave(topic)
+            raise
+
+    async def follow_feed(self, project: str, after: str | None) -> Stream[str]:
+        """Stream all runs of a project behind a cursor, or from now on; the stream is to be closed."""
+        self._refuse_when_draining()
+        topic = self._feeds.get(project)
+        if topic is None:
+            topic = self._feeds[project] = FeedTopic(self._storage, self._signals, project)
+        topic.readers += 1
+        try:
+            await topic.started()
+            opening, cursor = CONNECTED, topic.end
+            if after is not None:
+                missing = await self._storage.feed_misses(project, after)
+                frames, cursor = await topic.behind(after) or (b"", topic.end if missing else after)
+                if missing:
+                    oldest = frames.removeprefix(b"id: ").partition(b"\n")[0].decode() or topic.end
+                    opening += gap_frame(after, oldest).encode()
+                opening += frames
+            return self._open(topic, cursor, opening)
+        except BaseException:
+            self._leave(topic)
+            raise
+
+    def drain(self) -> None:
+        """End every stream, and take no new one; their readers resume elsewhere."""
+        self._draining = True
+        for stream in self._streams:
+            stream.end()
+
+    async def close_stalled(self) -> None:
+        """After a while, end the streams whose reader has taken nothing for too long."""
+        await asyncio.sleep(STALL_CHECK_SECONDS)
+        seconds = self._settings.stall_seconds
+        if self._draining:
+            seconds = min(seconds, DRAIN_SECONDS)
+        latest = asyncio.get_running_loop().time() - seconds
+        for stream in [s for s in self._streams if s.blocked_since is not None and s.blocked_since < latest]:
+            self._signals.event("stream.stalled", "info", seconds=seconds)
+            stream.blocked_since = None
+            stream.on_stall()
+
+    async def poll(self) -> None:
+        """After a while, find what was written without a ring: a lost one, or a process that has no bell."""
+        await asyncio.sleep(self._settings.poll_seconds)
+        for feed in self._feeds.values():
+            feed.ring()
+        if self._runs:
+            newest = await self._storage.last_id()
+            for topic in list(self._runs.values()) if newest != self._polled else ():
+                topic.heard(await self._storage.last_id(topic.project, topic.run))
+            self._polled = newest
+
+    def _refuse_when_draining(self) -> None:
+        if self._draining:
+            raise Unavailable("the server is shutting down", code="draining")
+
+    async def _not_from_the_future(self, after: int) -> int:
+        """A cursor that no event ever had was given by another database: hold what is new, not what it hopes for."""
+        if after > self._newest:
+            self._newest = max(self._newest, await self._storage.last_id())
+        return min(after, self._newest)
+
+    def _open(self, topic: Topic[C], cursor: C, opening: bytes) -> Stream[C]:
+        stream = Stream(topic, cursor, self._settings.heartbeat_seconds, opening, self._close)
+        self._streams.add(stream)
+        return stream
+
+    def _close(self, stream: Stream[Any]) -> None:
+        self._streams.discard(stream)
+        self._leave(stream.topic)
+
+    def _leave(self, topic: Topic[Any]) -> None:
+        topic.readers -= 1
+        if topic.readers:
+            return
+        if isinstance(topic, RunTopic):
+            del self._runs[topic.project, topic.run]
+        elif isinstance(topic, FeedTopic):  # pragma: no branch - there are these two
+            topic.stop()
+            del self._feeds[topic.project]

@@ -1,0 +1,97 @@
+"""The Litestar application: a router per lane, and at the root what belongs to no lane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Litestar, Router, get
+from litestar.openapi.config import OpenAPIConfig
+
+from agentops.core.http.document import Document, documented
+from agentops.core.http.express import Express
+from agentops.core.http.failures import Failures
+from agentops.core.http.gate import Gate
+from agentops.core.http.guard import PERMISSION, PUBLIC, Guard
+from agentops.core.problem import ConfigurationError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from agentops.core.deployment import Deployment
+    from agentops.core.lanes import Lane
+    from agentops.core.signals import Signals
+
+
+_HEALTH: Final = documented(
+    "Whether the process answers",
+    responses={
+        "200": {
+            "description": "It does",
+            "content": {"application/json": {"schema": dict[str, str], "example": {"status": "ok"}}},
+        }
+    },
+)
+
+
+@get("/healthz", opt={PUBLIC: True}, operation_id="healthz", tags=["server"], **_HEALTH)
+async def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def build_app(
+    deployment: Deployment,
+    signals: Signals,
+    lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]],
+    version: str,
+) -> Litestar:
+    """Make the application; nothing of it has started when this returns."""
+    schema = OpenAPIConfig(
+        title="agentops",
+        version=version,
+        path="/schema",
+        render_plugins=[Document(deployment)],
+    )
+    failures = Failures(signals)
+    guards = {lane.path: _guard(lane, deployment, signals) for lane in deployment.lanes}
+    app = Litestar(
+        route_handlers=[healthz, *(_router(lane, guards[lane.path]) for lane in deployment.lanes)],
+        exception_handlers={Exception: failures},
+        openapi_config=schema if deployment.server.schema else None,
+        lifespan=[lifespan],
+        logging_config=None,
+    )
+    _refuse_undeclared(app, deployment.lanes)
+    express = Express(app, guards, failures)
+    app.asgi_handler = Gate(app.asgi_handler, express, deployment)
+    return app
+
+
+def _guard(lane: Lane, deployment: Deployment, signals: Signals) -> Guard:
+    return Guard(
+        lane.name, [(name, deployment.auth[name]) for name in lane.auth if deployment.auth[name].armed], signals
+    )
+
+
+def _router(lane: Lane, guard: Guard) -> Router:
+    routes: list[Any] = [route for feature in lane.serve for route in feature.routes()]
+    return Router(lane.path, route_handlers=routes, middleware=[guard])
+
+
+def _refuse_undeclared(app: Litestar, lanes: Sequence[Lane]) -> None:
+    """A route that says nothing of who may use it would be everybody's by oversight."""
+    problems = [
+        Problem(
+            key=f"{type(handler.fn).__name__} {route.path}",
+            what="the route declares no permission",
+            why="nobody has decided who may use it",
+            remedy='give it opt={"permission": "resource:action"} or opt={"public": True}',
+        )
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if any(route.path == lane.path or route.path.startswith(f"{lane.path}/") for lane in lanes)
+        and not (handler.opt.keys() & {PERMISSION, PUBLIC})
+        and not handler.fn.__module__.startswith("litestar.")
+    ]
+    if problems:
+        raise ConfigurationError(problems)

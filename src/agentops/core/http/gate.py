@@ -1,0 +1,149 @@
+"""The gate stands before routing, where Litestar has no middleware: it finds the lane, answers preflights,
+and puts the lane's headers on every answer, 404 and 405 included.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote
+
+from agentops.core.ports.credential import DescribesCredential
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentops.core.deployment import Deployment
+    from agentops.core.http.asgi import App, Message, Receive, Scope, Send
+    from agentops.core.http.express import Express
+    from agentops.core.lanes import Lane
+    from agentops.core.ports.auth import Authenticator
+
+METHODS: Final = b"GET, POST, PATCH, DELETE, OPTIONS"
+HEADERS: Final = ("Content-Type", "X-Api-Key", "Authorization", "Last-Event-ID")
+EXPOSED: Final = b"Link, Retry-After, X-Request-ID"
+
+ENCODED_SLASH: Final = "\udc2f"
+"""Stands for a slash inside one part of a path: a lone surrogate, which no decoded path can hold otherwise."""
+
+CONTEXT: Final = "agentops"
+
+_PROCESS: Final = os.urandom(10).hex().encode()
+_numbers: Final = itertools.count(1)
+"""A process's random part and a count: unique like a UUID, at a twentieth of its cost."""
+
+_SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class Context(NamedTuple):
+    """What the gate knows of a request, for those behind it."""
+
+    request_id: str
+    lane: Lane | None
+    server_send: Send
+    max_body: int
+
+
+def context_of(scope: Scope) -> Context:
+    context: Context = scope["state"][CONTEXT]
+    return context
+
+
+class Gate:
+    """Wraps the handler of the application that routes the lanes; what is no lane's passes through."""
+
+    def __init__(self, inner: App, express: Express, deployment: Deployment) -> None:
+        self._lanes = deployment.lanes
+        self._inner = inner
+        self._express = express
+        self._max_body = deployment.server.max_body_bytes
+        self._allowed = {lane.path: _allowed_headers(lane, deployment.auth) for lane in deployment.lanes}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        lane = lane_at(self._lanes, scope)
+        request_id, origin = _request_id_and_origin(scope["headers"])
+        scope["state"][CONTEXT] = Context(request_id.decode(), lane, send, self._max_body)
+        extra = [(b"x-request-id", request_id)]
+        if lane is not None and lane.cors:
+            extra += _cors(lane, origin)
+            if scope["method"] == "OPTIONS":
+                await _answer_preflight([*extra, (b"access-control-allow-headers", self._allowed[lane.path])], send)
+                return
+        if b"%" in scope["raw_path"]:
+            scope = _with_encoded_slashes(scope)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        if lane is None or not await self._express.answers(scope, receive, send_with_headers):
+            await self._inner(scope, receive, send_with_headers)
+
+
+def lane_at(lanes: Sequence[Lane], scope: Scope) -> Lane | None:
+    """Repeated slashes count as one, as they do for the routes behind."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    if "//" in path:
+        path = re.sub("/{2,}", "/", path)
+    for lane in lanes:
+        if path.startswith(lane.path) and path[len(lane.path) : len(lane.path) + 1] in {"", "/"}:
+            return lane
+    return None
+
+
+def _allowed_headers(lane: Lane, auth: Mapping[str, Authenticator]) -> bytes:
+    """The usual ones, and those in which the lane's authenticators want their credential."""
+    names = [*HEADERS]
+    for authenticator in (auth[name] for name in lane.auth):
+        if isinstance(authenticator, DescribesCredential):
+            scheme = authenticator.credential()
+            wanted = scheme.get("name", "") if scheme.get("in") == "header" else ""
+            if wanted and wanted.lower() not in {name.lower() for name in names}:
+                names.append(wanted)
+    return ", ".join(names).encode("latin-1")
+
+
+def _request_id_and_origin(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes | None]:
+    request_id = origin = None
+    for name, value in headers:
+        if name == b"x-request-id":
+            request_id = value
+        elif name == b"origin":
+            origin = value
+    if request_id is None or _SANE_REQUEST_ID.fullmatch(request_id) is None:
+        request_id = b"%b%012x" % (_PROCESS, next(_numbers))
+    return request_id, origin
+
+
+def _cors(lane: Lane, origin: bytes | None) -> list[tuple[bytes, bytes]]:
+    if "*" in lane.cors:
+        return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED)]
+    headers = [(b"vary", b"Origin")]
+    if origin is not None and origin.decode("latin-1") in lane.cors:
+        headers += [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", EXPOSED)]
+    return headers
+
+
+async def _answer_preflight(extra: list[tuple[bytes, bytes]], send: Send) -> None:
+    headers = [
+        (b"access-control-allow-methods", METHODS),
+        (b"access-control-max-age", b"600"),
+        *extra,
+    ]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _with_encoded_slashes(scope: Scope) -> Scope:
+    """A run may be called `a/b`; its `%2F` must reach the route as part of one name, not as two parts.
+
+    The server's own scope stays as it is: its access log could not write the stand-in.
+    """
+    parts = re.split("%2F", scope["raw_path"].partition(b"?")[0].decode("ascii"), flags=re.IGNORECASE)
+    return scope if len(parts) == 1 else {**scope, "path": ENCODED_SLASH.join(map(unquote, parts))}

@@ -1,0 +1,66 @@
+"""Who may pass: a lane's chain of authenticators, then the permission that the route asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from litestar.middleware import ASGIMiddleware
+
+from agentops.core.discovery import where_raised
+from agentops.core.errors import Forbidden, Refusal, Unauthorized, Unavailable
+from agentops.core.identity import ANONYMOUS
+from agentops.core.ports.auth import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentops.core.http.asgi import App, Receive, Scope, Send
+    from agentops.core.identity import Identity
+    from agentops.core.ports.auth import Authenticator
+    from agentops.core.signals import Signals
+
+PUBLIC: Final = "public"
+PERMISSION: Final = "permission"
+
+
+class Guard(ASGIMiddleware):
+    """One per lane. An empty chain is an open lane; a chain that answers `None` throughout is a 401."""
+
+    def __init__(self, lane: str, chain: Sequence[tuple[str, Authenticator]], signals: Signals) -> None:
+        self._lane = lane
+        self._chain = tuple(chain)
+        self._signals = signals
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        """Litestar copies a router's middleware; a copy of the signals would tell nobody."""
+        return self
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: App) -> None:
+        handler = scope["route_handler"]
+        made_by_litestar = scope["method"] == "OPTIONS" and handler.fn.__module__.startswith("litestar.")
+        scope["user"] = ANONYMOUS if made_by_litestar else await self.admit(scope, handler.opt)
+        await next_app(scope, receive, send)
+
+    async def admit(self, scope: Scope, needs: Mapping[str, Any]) -> Identity:
+        """Return who is calling, if that caller may use a route with these needs."""
+        if needs.get(PUBLIC):
+            return ANONYMOUS
+        identity = await self._identify(scope) if self._chain else ANONYMOUS
+        if not identity.may(needs[PERMISSION]):
+            raise Forbidden(f"this needs the permission {needs[PERMISSION]!r}")
+        return identity
+
+    async def _identify(self, scope: Scope) -> Identity:
+        peer = scope["client"]
+        caller = Caller(scope["headers"], peer[0] if peer else None)
+        for name, authenticator in self._chain:
+            try:
+                identity = await authenticator.authenticate(caller)
+            except Refusal:
+                raise
+            except Exception as error:
+                self._signals.event("auth.failed", "error", lane=self._lane, auth=name, reason=where_raised(error))
+                raise Unavailable("credentials cannot be checked right now", code="auth_unavailable") from error
+            if identity is not None:
+                return identity
+        raise Unauthorized

@@ -1,0 +1,38 @@
+"""Who is calling, and what that caller may do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+DEFAULT_PROJECT: Final = "default"
+
+_PERMISSION: Final = re.compile(r"(\*|[a-z][a-z0-9_-]*:(\*|[a-z][a-z0-9_-]*))\Z")
+
+
+def is_permission(text: str) -> bool:
+    """`resource:action`, where `*` may stand only as the whole last part."""
+    return _PERMISSION.match(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The caller an authenticator vouches for; a project's runs are seen by its identities only."""
+
+    subject: str
+    project: str = DEFAULT_PROJECT
+    permissions: frozenset[str] = field(default_factory=frozenset[str])
+    credential: str | None = None
+
+    def __post_init__(self) -> None:
+        wrong = sorted(text for text in self.permissions if not is_permission(text))
+        if wrong:
+            raise ValueError(f"not a permission: {wrong[0]!r}; write `resource:action`, `resource:*` or `*`")
+
+    def may(self, permission: str) -> bool:
+        held = self.permissions
+        return permission in held or "*" in held or f"{permission.partition(':')[0]}:*" in held
+
+
+ANONYMOUS: Final = Identity("anonymous", permissions=frozenset({"*"}))

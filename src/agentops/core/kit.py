@@ -1,0 +1,204 @@
+"""The kit composes parts into a server: an application of its own, or lanes inside another one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
+
+from litestar.plugins import InitPlugin
+
+from agentops._version import __version__
+from agentops.core.config.settings import EventSettings, ServerSettings
+from agentops.core.deployment import Deployment
+from agentops.core.discovery import find, where_raised
+from agentops.core.errors import AgentopsError, StartError
+from agentops.core.eventlog import EventLog
+from agentops.core.http.app import build_app
+from agentops.core.http.gate import lane_at
+from agentops.core.problem import ConfigurationError
+from agentops.core.rungs import Rungs
+from agentops.core.signals import Signals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from litestar import Litestar
+    from litestar.config.app import AppConfig
+
+    from agentops.core.lanes import Lane
+    from agentops.core.plugin import Plugin
+    from agentops.core.ports.auth import Authenticator
+    from agentops.core.ports.bus import Bus
+    from agentops.core.ports.limiter import Limiter
+    from agentops.core.ports.retry import Retry
+    from agentops.core.ports.storage import Storage
+    from agentops.core.ports.telemetry import Telemetry
+
+
+class Kit(InitPlugin):
+    """`kit.app()` is a Litestar application; `Litestar(..., plugins=[kit])` adds the lanes to one that exists.
+
+    Without a bus it has the one in memory; without any telemetry the log, for a failing request must be told somewhere.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        lanes: Sequence[Lane],
+        auth: Mapping[str, Authenticator] | None = None,
+        telemetry: Mapping[str, Telemetry] | None = None,
+        bus: Bus | None = None,
+        limiter: Limiter | None = None,
+        retry: Retry | None = None,
+        server: ServerSettings | None = None,
+        events: EventSettings | None = None,
+        source: str = "",
+    ) -> None:
+        self.deployment = Deployment(
+            storage=storage,
+            lanes=lanes,
+            auth=auth or {},
+            telemetry=telemetry or {"log": cast("type[Telemetry]", find("telemetry", "log"))()},
+            bus=bus or cast("type[Bus]", find("bus", "memory"))(),
+            limiter=limiter,
+            retry=retry,
+            server=server or ServerSettings(),
+            events=events or EventSettings(),
+            source=source,
+        )
+        problems = self.deployment.problems()
+        if problems:
+            raise ConfigurationError(problems)
+        self._signals = Signals()
+        self._events: EventLog | None = None
+
+    @classmethod
+    def from_config(
+        cls,
+        config: str | Path | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        sets: Sequence[str] = (),
+    ) -> Kit:
+        """Compose what a configuration file describes: a path, or the name of a deployment that ships."""
+        from agentops.core.config.load import load
+
+        made = load(config, environ=os.environ if environ is None else environ, sets=sets)
+        return cls(**{field.name: getattr(made, field.name) for field in fields(made)})
+
+    def app(self) -> Litestar:
+        return build_app(self.deployment, self._signals, self._life, __version__)
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.lifespan.append(self._inside)  # pyright: ignore[reportUnknownMemberType]
+        return app_config
+
+    def drain(self) -> None:
+        """End the open streams, so that a server that waits for its connections can stop."""
+        if self._events is not None:
+            self._events.drain()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Start every part in ladder order; stop what was started in reverse, however this ends."""
+        parts = self.deployment
+        async with AsyncExitStack() as stack:
+            rungs = Rungs(signals=self._signals)
+            for name, sink in parts.telemetry.items():
+                await _start(stack, f"telemetry {name!r}", sink, rungs)
+                stack.enter_context(self._signals.told_to(sink))
+            await _start(stack, "storage", parts.storage, rungs)
+            rungs = rungs.with_part("storage", parts.storage)
+            await _start(stack, "bus", parts.bus, rungs)
+            events = EventLog(parts.storage, parts.bus, self._signals, parts.events)
+            await stack.enter_async_context(events.life())
+            rungs = rungs.with_part("bus", parts.bus).with_part("events", events)
+            if parts.limiter is not None:
+                await _start(stack, "limiter", parts.limiter, rungs)
+                rungs = rungs.with_part("limiter", parts.limiter)
+            if parts.retry is not None:
+                await _start(stack, "retry", parts.retry, rungs)
+                rungs = rungs.with_part("retry", parts.retry)
+            for name, authenticator in parts.auth.items():
+                await _start(stack, f"auth {name!r}", authenticator, rungs)
+            for feature in parts.features:
+                await _start(stack, f"feature {type(feature).__name__}", feature, rungs)
+            self._events = events
+            self._tell_open_lanes()
+            with self._drained_by_signals():
+                yield
+
+    def _life(self, _app: Litestar) -> AbstractAsyncContextManager[None]:
+        return self.running()
+
+    @asynccontextmanager
+    async def _inside(self, host: Litestar) -> AsyncGenerator[None]:
+        """Stand before the host's own handler: its middleware, CORS and error handlers would wrap any route of ours."""
+        lanes = build_app(self.deployment, self._signals, self._life, __version__)
+        original = host.asgi_handler
+
+        async def choose(scope: Any, receive: Any, send: Any) -> None:
+            own = scope["type"] == "http" and lane_at(self.deployment.lanes, scope) is not None
+            await (lanes if own else original)(scope, receive, send)
+
+        async with self.running():
+            host.asgi_handler = choose
+            try:
+                yield
+            finally:
+                host.asgi_handler = original
+
+    @contextmanager
+    def _drained_by_signals(self) -> Generator[None]:
+        """A server that was told to stop waits for its streams, and nothing else would tell them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: handler for number, handler in handlers.items() if handler not in {None, signal.SIG_IGN}}
+
+        def drain_first(number: int, frame: Any) -> None:
+            loop.call_soon_threadsafe(self.drain)
+            handler = before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            else:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+
+        for number in before:
+            signal.signal(number, drain_first)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                if signal.getsignal(number) is drain_first:
+                    signal.signal(number, handler)
+
+    def _tell_open_lanes(self) -> None:
+        for lane in self.deployment.lanes:
+            if lane.is_unguarded(self.deployment.auth):
+                self._signals.event(
+                    "lane.open",
+                    "warning",
+                    lane=lane.name,
+                    path=lane.path,
+                    meaning="anybody who reaches this address may use it",
+                )
+
+
+async def _start(stack: AsyncExitStack, name: str, plugin: Plugin[Any], rungs: Rungs) -> None:
+    try:
+        await stack.enter_async_context(plugin.life(rungs))
+    except AgentopsError as error:
+        raise StartError(f"{name} could not start: {error}") from error
+    except Exception as error:
+        raise StartError(f"{name} could not start: {where_raised(error)}") from error

@@ -1,0 +1,24 @@
+"""Feature: routes, and what stands behind them. A lane serves any number."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from agentops.core.plugin import Kind, Plugin, S
+
+
+class Feature(Plugin[S]):
+    """Makes the routes of a lane; one object may be served by several lanes."""
+
+    kind: ClassVar[Kind] = "feature"
+    may_be_open: ClassVar[bool] = True
+    """Whether a lane without authenticators may serve it."""
+
+    @abstractmethod
+    def routes(self) -> Sequence[object]:
+        """Return new Litestar handlers or routers, their paths relative to the lane.
+
+        Each says what it needs: `opt={"permission": "runs:read"}`, or `opt={"public": True}`.
+        """

@@ -1,0 +1,142 @@
+"""Storage: the truth. Runs, their events in the order they were committed, and the tables of features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from agentops.core.errors import Refusal
+from agentops.core.plugin import Kind, Plugin, S
+from agentops.core.records import NewEvent, Run, Status, StoredEvent
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class Append(NamedTuple):
+    """Events for one run, stored all or none; the run is made if it is new."""
+
+    project: str
+    run: str
+    events: Sequence[NewEvent]
+    status: Status | None = None
+
+
+class Appended(NamedTuple):
+    """What became of an `Append`: the ids, in the order of its events, and the run's newest id before and after.
+
+    `repeats` holds, by position, the bodies of events whose key was there already; they were not stored again.
+    `kept` is how many events of the run are stored now, so that retention need not count.
+    """
+
+    ids: Sequence[int]
+    previous: int
+    last: int
+    kept: int
+    repeats: dict[int, str]
+
+
+class PageQuery(NamedTuple):
+    """`id > after` of a run: at most `limit` events and about `max_bytes` of them, but at least one.
+
+    With `keep`, only the run's newest `keep` are shown (a tenth more is allowed), pruned already or not.
+    """
+
+    project: str
+    run: str
+    after: int
+    limit: int
+    max_bytes: int
+    keep: int = 0
+
+
+class Page(NamedTuple):
+    """Events in ascending order of id. `oldest` is set when events between the cursor and the first were pruned."""
+
+    events: Sequence[StoredEvent]
+    oldest: int | None = None
+
+
+class FeedItem(NamedTuple):
+    """An event of any run, and the opaque cursor that stands right behind it."""
+
+    cursor: str
+    run: str
+    event: StoredEvent
+
+
+class RunQuery(NamedTuple):
+    """Which runs to list, newest first; `before` is a run's id, or a time in epoch milliseconds."""
+
+    limit: int
+    before: str | None = None
+    status: Status | None = None
+    text: str | None = None
+
+
+class Storage(Plugin[S]):
+    """The database. Every method raises `Unavailable` when it cannot be reached or written to.
+
+    Ids grow within a run in the order in which its events are committed, and are never used twice.
+    """
+
+    kind: ClassVar[Kind] = "storage"
+
+    @abstractmethod
+    async def migrate(self) -> None:
+        """Bring the schema up to date, under a lock, so that several may call it at once."""
+
+    @abstractmethod
+    async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        """Commit a batch at once and durably; one that cannot be stored is refused alone."""
+
+    @abstractmethod
+    async def page(self, query: PageQuery) -> Page:
+        """Read a run's events through an index; an unknown run has none."""
+
+    @abstractmethod
+    async def last_id(self, project: str | None = None, run: str | None = None) -> int:
+        """The newest id of a run (0 for an unknown one), or the newest that was ever given out."""
+
+    @abstractmethod
+    async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
+        """Read over all runs in an order in which nothing appears later before a cursor; `None` is the start."""
+
+    @abstractmethod
+    async def feed_end(self, project: str) -> str:
+        """The cursor behind everything that `feed` can see now."""
+
+    @abstractmethod
+    async def feed_misses(self, project: str, after: str) -> bool:
+        """Whether events behind this cursor were pruned, or it is a cursor that this database never gave out."""
+
+    @abstractmethod
+    async def create_run(self, project: str, run: str, title: str, status: Status) -> tuple[Run, bool]:
+        """Make the run, or return the one of that name unchanged; the flag says which."""
+
+    @abstractmethod
+    async def get_run(self, project: str, run: str) -> Run | None: ...
+
+    @abstractmethod
+    async def update_run(self, project: str, run: str, title: str | None, status: Status | None) -> Run | None: ...
+
+    @abstractmethod
+    async def list_runs(self, project: str, query: RunQuery) -> Sequence[Run]: ...
+
+    @abstractmethod
+    async def prune(self, project: str, run: str, keep: int) -> int:
+        """Delete what is not among the run's newest `keep`, in short transactions; return how many went."""
+
+    @abstractmethod
+    async def overfull(self, keep: int) -> Sequence[tuple[str, str]]:
+        """The project and the name of every run that has more than `keep` events."""
+
+    @abstractmethod
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection for a feature's queries."""
+
+    @abstractmethod
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction for a feature's own tables: committed when the block ends, rolled back when it raises."""

@@ -1,0 +1,43 @@
+"""What stands below a plugin when it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentops.core.errors import StartError
+from agentops.core.signals import Signals
+
+if TYPE_CHECKING:
+    from agentops.core.eventlog import EventLog
+    from agentops.core.ports.bus import Bus
+    from agentops.core.ports.limiter import Limiter
+    from agentops.core.ports.retry import Retry
+    from agentops.core.ports.storage import Storage
+
+
+class NotBelow(StartError):
+    """A plugin reached for something that is not below it on the ladder, or that the configuration does not name."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"{part!r} is not below this plugin: see LADDER in agentops.core.plugin for what is, and when")
+
+
+class Rungs:
+    """The started parts. Each plugin is handed those below its own rung, and asking for another says so."""
+
+    signals: Signals
+    storage: Storage
+    bus: Bus
+    limiter: Limiter
+    retry: Retry
+    events: EventLog
+
+    def __init__(self, **parts: object) -> None:
+        """Signals are below everything; without any, nobody listens."""
+        self.__dict__.update({"signals": Signals(), **parts})
+
+    def __getattr__(self, part: str) -> object:
+        raise NotBelow(part)
+
+    def with_part(self, name: str, part: object) -> Rungs:
+        return Rungs(**self.__dict__, **{name: part})

@@ -1,0 +1,1 @@
+"""The plugins that ship with the package; none imports another, and none is privileged."""

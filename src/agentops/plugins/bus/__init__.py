@@ -1,0 +1,1 @@
+"""The buses that come with agentops."""

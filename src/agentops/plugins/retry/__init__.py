@@ -1,0 +1,1 @@
+"""The retry policies that come with agentops."""

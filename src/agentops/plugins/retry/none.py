@@ -1,0 +1,18 @@
+"""No second try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentops.core.plugin import NoSettings
+from agentops.core.ports.retry import Retry, T
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class NoRetry(Retry[NoSettings]):
+    """Hands on whatever the first attempt brings."""
+
+    async def call(self, operation: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await attempt()

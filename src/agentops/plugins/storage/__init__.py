@@ -1,0 +1,1 @@
+"""Storages: `sqlite` for one machine, `postgres` for any number of instances."""

@@ -1,0 +1,46 @@
+"""Brings the schema up to date; an advisory lock lets only one instance do it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from agentops.core.errors import StartError
+from agentops.sql.migrating import at_head, upgrade
+from agentops.sql.migrations import STORED_REVISION, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from agentops.plugins.storage.postgres._server import Server
+
+LOCK: Final = 0x6167656E746F7073
+"""The word `agentops`, as a number that no other program is likely to lock."""
+
+
+async def stored_revision(connection: Any) -> str | None:
+    if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
+        return None
+    revision = await connection.fetchval(STORED_REVISION)
+    return str(revision) if revision is not None else None
+
+
+async def migrate(server: Server) -> None:
+    """In a thread with a loop of its own: alembic blocks, and other migrations must not run in between."""
+    await asyncio.to_thread(lambda: asyncio.run(_migrate(server)))
+
+
+async def _migrate(server: Server) -> None:
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=server.connect_patiently, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            driver = (await connection.get_raw_connection()).driver_connection
+            if not at_head(await stored_revision(driver)):
+                await connection.run_sync(upgrade)
+    except DBAPIError as error:
+        raise StartError(f"the migration of {server.place} failed and nothing was changed: {error.orig}") from error
+    finally:
+        await engine.dispose()

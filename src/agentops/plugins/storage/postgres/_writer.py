@@ -1,0 +1,97 @@
+"""The one connection that appends: opened again when it is lost, and never left inside a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from agentops.core.errors import Unavailable
+from agentops.plugins.storage.postgres._append import append_batch
+from agentops.plugins.storage.postgres._server import Server, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agentops.core.errors import Refusal
+    from agentops.core.ports.storage import Append, Appended
+
+RUNS_AT_ONCE: Final = 200
+"""Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
+
+FIRST_DELAY: Final = 0.1
+LONGEST_DELAY: Final = 5.0
+
+
+class Writer:
+    """Appends one batch after the other."""
+
+    def __init__(self, server: Server, connection: Any) -> None:
+        self._server = server
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._delay = FIRST_DELAY
+        self._not_before = 0.0
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        """Run to the end also when the caller is cancelled: a transaction is never left half done."""
+        work = asyncio.ensure_future(self._append(batch))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._connection.close(timeout=LONGEST_DELAY)
+
+    async def _append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        answers: list[Appended | Refusal] = []
+        async with self._turn:
+            for part in _parts(batch):
+                try:
+                    answers.extend(await self._append_part(part))
+                except Unavailable as refusal:
+                    if not answers:
+                        raise
+                    answers.extend([refusal] * len(part))
+        return answers
+
+    async def _append_part(self, part: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        with translated():
+            await self._reconnect_if_lost()
+            try:
+                return await append_batch(self._connection, part)
+            except BaseException:
+                await self._leave_transaction()
+                raise
+
+    async def _reconnect_if_lost(self) -> None:
+        if not self._connection.is_closed():
+            return
+        now = asyncio.get_running_loop().time()
+        if now < self._not_before:
+            raise Unavailable("nothing can be stored now: the database cannot be reached")
+        self._not_before = now + self._delay
+        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        self._connection = await self._server.connect()
+        self._delay = FIRST_DELAY
+
+    async def _leave_transaction(self) -> None:
+        try:
+            await self._connection.execute("ROLLBACK")
+        except Exception:  # noqa: BLE001  a connection that cannot even roll back is given up
+            self._connection.terminate()
+
+
+def _parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
+    part: list[Append] = []
+    runs: set[tuple[str, str]] = set()
+    for append in batch:
+        runs.add((append.project, append.run))
+        if len(runs) > RUNS_AT_ONCE:
+            yield part
+            part, runs = [], {(append.project, append.run)}
+        part.append(append)
+    if part:
+        yield part

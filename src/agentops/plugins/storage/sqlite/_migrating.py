@@ -1,0 +1,71 @@
+"""Brings the file's schema up to date; SQLite's own write lock lets only one do it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from agentops.core.errors import StartError
+from agentops.plugins.storage.sqlite._connections import connect, use_write_ahead_log
+from agentops.sql.migrating import at_head, require_head, upgrade
+from agentops.sql.migrations import STORED_REVISION, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def migrate(path: Path) -> None:
+    try:
+        connection = connect(path, "rwc")
+    except sqlite3.Error as error:
+        raise StartError(f"cannot open the database {str(path)!r}: {error}") from error
+    try:
+        use_write_ahead_log(connection)
+        if not at_head(_stored_revision(connection)):
+            _upgrade(connection)
+    except sqlite3.Error as error:
+        raise StartError(f"cannot prepare the database {str(path)!r}: {error}") from error
+    finally:
+        connection.close()
+
+
+def require_migrated(path: Path) -> None:
+    try:
+        connection = connect(path, "ro")
+    except sqlite3.Error as error:
+        raise StartError(f"cannot open the database {str(path)!r}: {error}; run `agentops migrate`") from error
+    try:
+        require_head(_stored_revision(connection))
+    except sqlite3.Error as error:
+        raise StartError(f"cannot read the database {str(path)!r}: {error}") from error
+    finally:
+        connection.close()
+
+
+def _stored_revision(connection: sqlite3.Connection) -> str | None:
+    table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    if connection.execute(table, (VERSION_TABLE,)).fetchone() is None:
+        return None
+    row = connection.execute(STORED_REVISION).fetchone()
+    return str(row[0]) if row is not None else None
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import StaticPool
+
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not at_head(_stored_revision(connection)):
+            with engine.connect() as shared:
+                upgrade(shared)
+                shared.commit()
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+    except DBAPIError as error:
+        raise StartError(f"the migration failed and nothing was changed: {error.orig}") from error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

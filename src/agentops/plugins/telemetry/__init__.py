@@ -1,0 +1,1 @@
+"""The telemetry sinks that come with agentops."""

@@ -1,0 +1,68 @@
+"""What happens, as lines on standard error: for people at a terminal, as JSON everywhere else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import structlog
+
+from agentops.core.plugin import Settings
+from agentops.core.ports.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentops.core.ports.telemetry import Level
+
+_OWN: Final = frozenset({"event", "level", "timestamp", "exception", "exc_info", "stack", "stack_info"})
+"""What a line says itself, or what structlog would take for its own and print with the variables of each frame."""
+
+_LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class LogSettings(Settings):
+    """`use = "log"`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """At `debug` an exception is written with its words, which may quote what somebody sent; else with its places."""
+    format: Literal["auto", "pretty", "json"] = "auto"
+    """`auto` is pretty at a terminal and JSON elsewhere."""
+
+
+class Log(Telemetry[LogSettings]):
+    """Events only; figures are for the sinks that can add them up."""
+
+    def __init__(self, settings: LogSettings | None = None, /, **values: object) -> None:
+        super().__init__(settings, **values)
+        pretty = self.settings.format == "pretty" or (self.settings.format == "auto" and sys.stderr.isatty())
+        self._logger: Any = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[self.settings.level]),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                partial(_with_fields, traceback.format_exception if self.settings.level == "debug" else _places),
+                structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+            ],
+        )
+
+    def event(self, name: str, level: Level, fields: dict[str, object]) -> None:
+        self._logger.log(_LEVELS[level], name, fields=fields)
+
+
+def _with_fields(written: Callable[[BaseException], list[str]], _logger: object, _method: str, line: Any) -> Any:
+    """Put the fields behind what the line says itself, and an `error` where its traceback is written."""
+    for name, value in line.pop("fields").items():
+        if name == "error" and isinstance(value, BaseException):
+            line["exception"] = "".join(written(value))
+        else:
+            line[f"{name}_" if name in _OWN else name] = value
+    return line
+
+
+def _places(error: BaseException) -> list[str]:
+    return [*traceback.format_tb(error.__traceback__), type(error).__qualname__]

@@ -1,0 +1,48 @@
+"""Compares the schema with what this program needs, and brings it there."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from agentops.core.errors import StartError
+from agentops.sql.migrations import REVISIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+HEAD: Final = REVISIONS[-1]
+
+_one_alembic: Final = Lock()
+"""Alembic keeps the migration it is running in its modules, so one process runs one at a time."""
+
+
+def at_head(stored: str | None) -> bool:
+    """Whether there is nothing to migrate; refuses a database that a newer program has migrated."""
+    if stored is not None and stored not in REVISIONS:
+        raise StartError(
+            f"the database is at schema revision {stored!r}, which this version of agentops does not know: "
+            f"it knows up to {HEAD!r}. Install the newer version that migrated it, or restore a backup"
+        )
+    return stored == HEAD
+
+
+def require_head(stored: str | None) -> None:
+    """Refuse to start on a schema that is not this program's."""
+    if not at_head(stored):
+        raise StartError(
+            f"the database is at schema revision {stored or 'none'!r} and this program needs {HEAD!r}: "
+            "run `agentops migrate`, or set `migrate = true` for this storage"
+        )
+
+
+def upgrade(connection: Connection) -> None:
+    """Run what is missing in the caller's transaction, which must hold the database's migration lock."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "agentops.sql:migrations")
+    config.attributes["connection"] = connection
+    with _one_alembic:
+        command.upgrade(config, "head")

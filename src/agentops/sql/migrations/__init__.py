@@ -1,0 +1,11 @@
+"""The schema's history: one file in `versions` for each step, oldest first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REVISIONS: Final = ("0001",)
+"""Known here, so that a start needs no alembic to see that there is nothing to do."""
+
+VERSION_TABLE: Final = "agentops_revision"
+STORED_REVISION: Final = "SELECT version_num FROM agentops_revision"

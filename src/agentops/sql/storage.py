@@ -1,0 +1,65 @@
+"""The part of a storage that is the same on every SQL database."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Final
+
+from agentops.core.errors import BadRequest
+from agentops.core.plugin import S
+from agentops.core.ports.storage import RunQuery, Storage
+from agentops.sql import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentops.core.records import Run, Status
+
+CURSOR: Final = r"(?:([0-9]{1,19})-)?([0-9]{1,18})"
+"""A place in the feed: an event's id, behind the number of its transaction where the database orders by that."""
+
+PRUNED_AT_ONCE: Final = 2000
+"""Rows deleted in one transaction: few enough that an append never waits long for it."""
+
+
+class SqlStorage(Storage[S]):
+    """Runs and retention through `read()` and `write()`; appends and event reads are each database's own."""
+
+    async def create_run(self, project: str, run: str, title: str, status: Status) -> tuple[Run, bool]:
+        async with self.write() as connection:
+            return await runs.create(connection, project, run, title, status)
+
+    async def get_run(self, project: str, run: str) -> Run | None:
+        async with self.read() as connection:
+            return await runs.get(connection, project, run)
+
+    async def update_run(self, project: str, run: str, title: str | None, status: Status | None) -> Run | None:
+        async with self.write() as connection:
+            return await runs.change(connection, project, run, title, status)
+
+    async def list_runs(self, project: str, query: RunQuery) -> Sequence[Run]:
+        async with self.read() as connection:
+            return await runs.listed(connection, project, query)
+
+    async def overfull(self, keep: int) -> Sequence[tuple[str, str]]:
+        async with self.read() as connection:
+            return await runs.overfull(connection, keep)
+
+    async def feed_misses(self, project: str, after: str) -> bool:
+        if re.fullmatch(CURSOR, after) is None:
+            raise BadRequest("this is not a cursor of this feed", code="invalid_cursor", param="after")
+        event = int(after.rpartition("-")[2])
+        async with self.read() as connection:
+            pruned_to = await runs.pruned_to(connection, project)
+        return event < pruned_to or event > await self.last_id()
+
+    async def prune(self, project: str, run: str, keep: int) -> int:
+        total = 0
+        while gone := await self._prune_some(project, run, keep):
+            total += gone
+        return total
+
+    @abstractmethod
+    async def _prune_some(self, project: str, run: str, keep: int) -> int:
+        """Delete the oldest of what is too much in one short transaction, at most `PRUNED_AT_ONCE` events."""

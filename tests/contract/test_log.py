@@ -1,0 +1,69 @@
+"""The log keeps the contract of telemetry, for people and for machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from agentops.plugins.telemetry.log import Log, LogSettings
+from agentops.testing.telemetry import TelemetryContract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class TestLogAsJson(TelemetryContract):
+    @pytest.fixture
+    def make_telemetry(self) -> Callable[[], Log]:
+        return lambda: Log(LogSettings(level="debug", format="json"))
+
+
+class TestLogForPeople(TelemetryContract):
+    @pytest.fixture
+    def make_telemetry(self) -> Callable[[], Log]:
+        return lambda: Log(LogSettings(level="debug", format="pretty"))
+
+
+def lines_of(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in capfd.readouterr().err.splitlines()]
+
+
+def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None:
+    Log(LogSettings(format="json")).event("a\nb", "warning", {"text": "c\r\nd", "number": 3})
+    (line,) = lines_of(capfd)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "a\nb", "level": "warning", "text": "c\r\nd", "number": 3}
+
+
+def test_a_field_does_not_replace_what_the_log_says_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    Log(LogSettings(format="json")).event("stored", "info", {"event": 1, "level": 2, "timestamp": 3, "exception": 4})
+    (line,) = lines_of(capfd)
+    assert (line["event"], line["level"]) == ("stored", "info")
+    assert [line[f"{name}_"] for name in ("event", "level", "timestamp", "exception")] == [1, 2, 3, 4]
+
+
+def test_an_error_is_told_with_where_it_was_raised_and_not_with_what_it_quotes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ValueError, match="invalid literal") as raised:
+        int("luck")
+    Log(LogSettings(format="json")).event("failed", "error", {"error": raised.value})
+    (line,) = lines_of(capfd)
+    assert "ValueError" in line["exception"]
+    assert "test_log.py" in line["exception"]
+    assert "invalid literal" not in line["exception"]
+
+
+def test_at_debug_an_error_is_told_in_its_own_words(capfd: pytest.CaptureFixture[str]) -> None:
+    Log(LogSettings(level="debug", format="json")).event("failed", "error", {"error": ValueError("quoted")})
+    (line,) = lines_of(capfd)
+    assert line["exception"].strip() == "ValueError: quoted"
+
+
+def test_what_is_below_its_level_is_not_written(capfd: pytest.CaptureFixture[str]) -> None:
+    log = Log(LogSettings(level="warning", format="json"))
+    for level in ("debug", "info", "warning", "error"):
+        log.event(level, level, {})
+    assert [line["event"] for line in lines_of(capfd)] == ["warning", "error"]

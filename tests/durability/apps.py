@@ -1,0 +1,87 @@
+"""What runs inside a server process of these tests: a kit on a storage, behind uvicorn or granian."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import uvicorn
+from litestar import Litestar, get
+
+from agentops.core.config.settings import EventSettings
+from agentops.core.kit import Kit
+from agentops.core.lanes import Lane
+from agentops.core.secret import Secret
+from agentops.plugins.features.runs import Runs
+from agentops.plugins.storage.postgres import Postgres
+from agentops.plugins.storage.sqlite import Sqlite
+from tests.durability.census import Census
+
+if TYPE_CHECKING:
+    import socket
+
+    from agentops.core.config.settings import ErrorStyle
+    from agentops.core.ports.storage import Storage
+
+StorageName = Literal["sqlite", "postgres"]
+
+KEEP_ALL = EventSettings(retention=0)
+
+
+@dataclass(frozen=True)
+class Database:
+    """Which storage, and where it is: survives the servers that use it."""
+
+    storage: StorageName
+    place: str
+
+    def opened(self) -> Storage:
+        return Sqlite(path=self.place) if self.storage == "sqlite" else Postgres(url=Secret(self.place))
+
+    def is_intact(self) -> bool:
+        """What SQLite itself says of its file; Postgres checks each page that it reads."""
+        if self.storage == "postgres":
+            return True
+        with closing(sqlite3.connect(self.place)) as connection:
+            return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a server is made; sent to the process that becomes it."""
+
+    database: Database
+    events: EventSettings = KEEP_ALL
+    errors: ErrorStyle = "plain"
+    inside_host: bool = False
+    """Whether the kit is a plugin of another Litestar application."""
+
+    def app(self) -> Litestar:
+        kit = Kit(
+            storage=self.database.opened(),
+            lanes=[Lane("/api", serve=[Runs(), Census()], errors=self.errors, open=True)],
+            events=self.events,
+        )
+        return Litestar([hello_from_the_host], plugins=[kit]) if self.inside_host else kit.app()
+
+
+@get("/hello", sync_to_thread=False)
+def hello_from_the_host() -> str:
+    return "hello"
+
+
+def serve(app: Litestar, listener: socket.socket) -> None:
+    """Serve on a socket that outlives this process."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # uvicorn raises the signal that ended it once more when it is done; this way a clean end has exit code 0.
+    signal.signal(signal.SIGTERM, _pass)
+    uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="error")).run(sockets=[listener])
+
+
+def _pass(_number: int, _frame: Any) -> None:
+    """Unlike SIG_IGN, this is a handler that the kit can call after its own."""
