@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 import warnings
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +17,8 @@ from agentops.core.errors import StartError
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import Postgres, PostgresSettings
-from agentops.plugins.storage.sqlite import Sqlite, SqliteSettings
-from agentops.sql.migrating import HEAD
+from agentops.plugins.storage.sqlite import Sqlite, SqliteSettings, _migrating
+from agentops.sql.migrating import HEAD, upgrade
 from agentops.sql.migrations import REVISIONS, STORED_REVISION, VERSION_TABLE
 from agentops.sql.tables import metadata
 
@@ -129,6 +131,22 @@ async def test_processes_may_migrate_a_new_database_at_once(make: Make) -> None:
     assert [await process.wait() for process in processes] == [0] * 4
     async with make(False).life(Rungs()) as started:
         assert started is not None
+
+
+async def test_a_sqlite_file_is_locked_while_it_migrates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "agentops.sqlite"
+    tried = []
+
+    def upgrade_and_try(connection: Connection) -> None:
+        for step in (lambda _: None, upgrade):
+            step(connection)
+            with closing(sqlite3.connect(path, timeout=0)) as other, pytest.raises(sqlite3.OperationalError) as refused:
+                other.execute("BEGIN IMMEDIATE")
+            tried.append(str(refused.value))
+
+    monkeypatch.setattr(_migrating, "upgrade", upgrade_and_try)
+    await Sqlite(SqliteSettings(path=str(path))).migrate()
+    assert tried == ["database is locked"] * 2
 
 
 async def test_a_start_with_nothing_to_migrate_leaves_alembic_out(make: Make) -> None:

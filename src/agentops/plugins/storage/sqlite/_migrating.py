@@ -56,16 +56,10 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     from sqlalchemy.pool import StaticPool
 
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-    connection.execute("BEGIN IMMEDIATE")
     try:
-        if not at_head(_stored_revision(connection)):
-            with engine.connect() as shared:
+        with engine.begin() as shared:  # SQLAlchemy's first look at a connection ends in a ROLLBACK: lock after it
+            shared.exec_driver_sql("BEGIN IMMEDIATE")
+            if not at_head(_stored_revision(connection)):
                 upgrade(shared)
-                shared.commit()
-        if connection.in_transaction:
-            connection.execute("COMMIT")
     except DBAPIError as error:
         raise StartError(f"the migration failed and nothing was changed: {error.orig}") from error
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
