@@ -18,12 +18,18 @@ def is_permission(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The caller an authenticator vouches for; a project's runs are seen by its identities only."""
+    """The caller an authenticator vouches for; a project's runs are seen by its identities only.
+
+    `credential` names what was shown, for the audit and for those who withdraw it, and is no secret: `key:1f0c…`.
+    """
 
     subject: str
     project: str = DEFAULT_PROJECT
     permissions: frozenset[str] = field(default_factory=frozenset[str])
     credential: str | None = None
+    role: str | None = None
+    expires_at: float | None = None
+    """When the credential ends, in seconds since the epoch; a stream that was opened with it ends then too."""
 
     def __post_init__(self) -> None:
         wrong = sorted(text for text in self.permissions if not is_permission(text))
