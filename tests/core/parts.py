@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from litestar import Request, get, post
 
@@ -73,6 +73,8 @@ class Badge(Authenticator[NoSettings]):
 
 class Probe(Feature[NoSettings]):
     """Fails in every way that a handler can."""
+
+    permissions: ClassVar = {"probe:read": "look", "probe:write": "touch"}
 
     def routes(self) -> Sequence[object]:
         read, write = {"permission": "probe:read"}, {"permission": "probe:write"}

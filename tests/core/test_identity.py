@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agentops import Caller, Identity, Rejected
-from agentops.core.identity import ANONYMOUS, is_permission
+from agentops.core.identity import ANONYMOUS
+from agentops.core.permissions import is_permission
 
 
 @pytest.mark.parametrize("text", ["*", "runs:read", "runs:*", "a-b:c_d", "a1:b2"])

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 HIDDEN = "correct horse"
 
 
-@pytest.mark.parametrize("shown", [repr, str, "{}".format, "{!r:>40}".format, lambda secret: f"{[secret]}"], ids=repr)
+@pytest.mark.parametrize(
+    "shown",
+    [repr, str, "{}".format, "{!r:>40}".format, lambda secret: f"{[secret]}"],
+    ids=["repr", "str", "format", "padded", "in a list"],
+)
 def test_it_prints_as_asterisks(shown: Callable[[object], str]) -> None:
     text = shown(Secret(HIDDEN))
     assert "********" in text

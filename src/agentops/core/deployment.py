@@ -9,6 +9,7 @@ from typing import Any
 from agentops.core.config.settings import EventSettings, ServerSettings
 from agentops.core.discovery import where_raised
 from agentops.core.lanes import Lane, check_chain, check_openness, check_paths, check_serves
+from agentops.core.permissions import BASE
 from agentops.core.plugin import Plugin
 from agentops.core.ports.auth import Authenticator
 from agentops.core.ports.bus import Bus
@@ -40,6 +41,11 @@ class Deployment:
     def features(self) -> Sequence[Feature]:
         """Each feature once, in the order the lanes name them."""
         return list({id(feature): feature for lane in self.lanes for feature in lane.serve}.values())
+
+    @property
+    def permissions(self) -> Mapping[str, str]:
+        """Every permission there is, with what it allows."""
+        return dict(BASE) | {name: what for feature in self.features for name, what in feature.permissions.items()}
 
     def parts(self) -> Iterator[tuple[str, Plugin[Any]]]:
         """Every plugin, and the key of its table; a feature composed in Python has its class for a name."""

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from agentops.core.permissions import covers, is_permission
+
 DEFAULT_PROJECT: Final = "default"
-
-_PERMISSION: Final = re.compile(r"(\*|[a-z][a-z0-9_-]*:(\*|[a-z][a-z0-9_-]*))\Z")
-
-
-def is_permission(text: str) -> bool:
-    """`resource:action`, where `*` may stand only as the whole last part."""
-    return _PERMISSION.match(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +31,7 @@ class Identity:
             raise ValueError(f"not a permission: {wrong[0]!r}; write `resource:action`, `resource:*` or `*`")
 
     def may(self, permission: str) -> bool:
-        held = self.permissions
-        return permission in held or "*" in held or f"{permission.partition(':')[0]}:*" in held
+        return covers(self.permissions, permission)
 
 
 ANONYMOUS: Final = Identity("anonymous", permissions=frozenset({"*"}))

@@ -18,14 +18,16 @@ from agentops.core.deployment import Deployment
 from agentops.core.discovery import find, where_raised
 from agentops.core.errors import AgentopsError, StartError
 from agentops.core.eventlog import EventLog
+from agentops.core.forever import forever
 from agentops.core.http.app import build_app
 from agentops.core.http.gate import lane_at
 from agentops.core.problem import ConfigurationError
 from agentops.core.rungs import Rungs
 from agentops.core.signals import Signals
+from agentops.core.vouched import Vouched
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from litestar import Litestar
@@ -78,6 +80,9 @@ class Kit(InitPlugin):
             raise ConfigurationError(problems)
         self._signals = Signals()
         self._events: EventLog | None = None
+        self._vouched = Vouched(self.deployment.events.poll_seconds)
+        self.down: dict[str, str] = {}
+        """The authenticators that could not start, and why; their lanes answer 503, and all others serve."""
 
     @classmethod
     def from_config(
@@ -94,7 +99,7 @@ class Kit(InitPlugin):
         return cls(**{field.name: getattr(made, field.name) for field in fields(made)})
 
     def app(self) -> Litestar:
-        return build_app(self.deployment, self._signals, self._life, __version__)
+        return self._build()
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         app_config.lifespan.append(self._inside)  # pyright: ignore[reportUnknownMemberType]
@@ -126,8 +131,11 @@ class Kit(InitPlugin):
             if parts.retry is not None:
                 await _start(stack, "retry", parts.retry, rungs)
                 rungs = rungs.with_part("retry", parts.retry)
-            for name, authenticator in parts.auth.items():
-                await _start(stack, f"auth {name!r}", authenticator, rungs)
+            await self._start_authenticators(stack, rungs)
+            working = {name: part for name, part in parts.auth.items() if name not in self.down}
+            rungs = rungs.with_part("auth", working).with_part("permissions", parts.permissions)
+            rungs = rungs.with_part("vouched", self._vouched)
+            await stack.enter_async_context(_in_background(self._signals, "vouched", self._vouched.step))
             for feature in parts.features:
                 await _start(stack, f"feature {type(feature).__name__}", feature, rungs)
             self._events = events
@@ -135,13 +143,34 @@ class Kit(InitPlugin):
             with self._drained_by_signals():
                 yield
 
+    def _build(self) -> Litestar:
+        return build_app(
+            self.deployment,
+            signals=self._signals,
+            lifespan=self._life,
+            version=__version__,
+            vouched=self._vouched,
+            down=self.down.keys(),
+        )
+
     def _life(self, _app: Litestar) -> AbstractAsyncContextManager[None]:
         return self.running()
+
+    async def _start_authenticators(self, stack: AsyncExitStack, rungs: Rungs) -> None:
+        """One that fails closes its own lanes, and nobody else's."""
+        self.down.clear()
+        for name, authenticator in self.deployment.auth.items():
+            try:
+                await _start(stack, f"auth {name!r}", authenticator, rungs)
+            except StartError as error:
+                self.down[name] = str(error)
+                lanes = [lane.path for lane in self.deployment.lanes if name in lane.auth]
+                self._signals.event("auth.down", "error", auth=name, lanes=lanes, reason=str(error))
 
     @asynccontextmanager
     async def _inside(self, host: Litestar) -> AsyncGenerator[None]:
         """Stand before the host's own handler: its middleware, CORS and error handlers would wrap any route of ours."""
-        lanes = build_app(self.deployment, self._signals, self._life, __version__)
+        lanes = self._build()
         original = host.asgi_handler
 
         async def choose(scope: Any, receive: Any, send: Any) -> None:
@@ -193,6 +222,16 @@ class Kit(InitPlugin):
                     path=lane.path,
                     meaning="anybody who reaches this address may use it",
                 )
+
+
+@asynccontextmanager
+async def _in_background(signals: Signals, name: str, step: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(forever(signals, name, step), name=f"agentops {name}")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _start(stack: AsyncExitStack, name: str, plugin: Plugin[Any], rungs: Rungs) -> None:

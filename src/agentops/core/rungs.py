@@ -8,11 +8,15 @@ from agentops.core.errors import StartError
 from agentops.core.signals import Signals
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentops.core.eventlog import EventLog
+    from agentops.core.ports.auth import Authenticator
     from agentops.core.ports.bus import Bus
     from agentops.core.ports.limiter import Limiter
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
+    from agentops.core.vouched import Vouched
 
 
 class NotBelow(StartError):
@@ -31,6 +35,12 @@ class Rungs:
     limiter: Limiter
     retry: Retry
     events: EventLog
+    auth: Mapping[str, Authenticator]
+    """For features: the authenticators of the deployment, those that could not start left out."""
+    permissions: Mapping[str, str]
+    """For features: every permission there is, with what it allows."""
+    vouched: Vouched
+    """For features that change credentials: whose streams are open, and are to be asked about again."""
 
     def __init__(self, **parts: object) -> None:
         """Signals are below everything; without any, nobody listens."""

@@ -44,3 +44,71 @@ events: Final = Table(
     Column("key", Text),
 )
 """`body` is the JSON text as it was sent; Postgres adds `xid`, the transaction that stored the row."""
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("username_folded", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_folded", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+"""Names and addresses are unique however they are written; `password` is an argon2 hash."""
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("current", Text, nullable=False),
+    Column("previous", Text),
+    Column("salt", Text),
+    Column("rotated_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+)
+"""One row for a sign-in and all the refresh tokens that follow from it; of those only hashes are kept."""
+
+keys: Final = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("lookup", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("permissions", Text, nullable=False),
+    Column("networks", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+"""`owner` is a subject: one of `users`, or a person whom another system knows."""
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("credential", Text),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("details", Text, nullable=False),
+)

@@ -22,9 +22,10 @@ import pytest_asyncio
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from agentops.core.identity import Identity, is_permission
+from agentops.core.identity import Identity
 from agentops.core.kit import Kit
 from agentops.core.lanes import Lane
+from agentops.core.permissions import is_permission
 from agentops.core.plugin import NoSettings
 from agentops.core.ports.auth import Authenticator, Caller
 from agentops.core.ports.feature import Feature

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentops import EventSettings
-from agentops.core.eventlog import forever
+from agentops.core import forever
 from tests.core.eventlog.faulty import Faulty, Log, started
 
 if TYPE_CHECKING:

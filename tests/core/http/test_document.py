@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from litestar import Request, get
@@ -29,6 +29,8 @@ class Weather(msgspec.Struct):
 
 
 class Outside(Feature[NoSettings]):
+    permissions: ClassVar = {"weather:read": "look out"}
+
     def routes(self) -> Sequence[object]:
         said = documented(
             "Look out of the window",

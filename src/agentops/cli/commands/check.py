@@ -40,13 +40,15 @@ def command(config: str | None, sets: tuple[str, ...], connect: bool) -> None:
 def _started_and_stopped(config: str | None, sets: tuple[str, ...]) -> Deployment:
     import asyncio
 
+    from agentops.core.errors import StartError
     from agentops.core.kit import Kit
 
     kit = Kit.from_config(config, sets=sets)
 
     async def once() -> None:
         async with kit.running():
-            pass
+            if kit.down:
+                raise StartError("; ".join(kit.down.values()))
 
     asyncio.run(once())
     return kit.deployment

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from agentops.core.eventlog.forever import forever
 from agentops.core.eventlog.topic import PAGE_BYTES, PAGE_EVENTS, RING_BYTES, RING_EVENTS, Chunk, Topic, bounded
+from agentops.core.forever import forever
 from agentops.core.records import EventSplicer
 
 if TYPE_CHECKING:

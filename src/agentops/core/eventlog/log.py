@@ -6,10 +6,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from agentops.core.eventlog.forever import forever
 from agentops.core.eventlog.hub import Hub
 from agentops.core.eventlog.retention import Retention
 from agentops.core.eventlog.writer import GroupCommit
+from agentops.core.forever import forever
 from agentops.core.ports.bus import Ring
 from agentops.core.ports.storage import Append, PageQuery
 from agentops.core.records import StoredEvent

@@ -12,15 +12,16 @@ from agentops.core.http.express import Express
 from agentops.core.http.failures import Failures
 from agentops.core.http.gate import Gate
 from agentops.core.http.guard import PERMISSION, PUBLIC, Guard
-from agentops.core.problem import ConfigurationError, Problem
+from agentops.core.problem import ConfigurationError, Problem, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from agentops.core.deployment import Deployment
     from agentops.core.lanes import Lane
     from agentops.core.signals import Signals
+    from agentops.core.vouched import Vouched
 
 
 _HEALTH: Final = documented(
@@ -41,9 +42,12 @@ async def healthz() -> dict[str, str]:
 
 def build_app(
     deployment: Deployment,
+    *,
     signals: Signals,
     lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]],
     version: str,
+    vouched: Vouched,
+    down: Collection[str],
 ) -> Litestar:
     """Make the application; nothing of it has started when this returns."""
     schema = OpenAPIConfig(
@@ -53,7 +57,7 @@ def build_app(
         render_plugins=[Document(deployment)],
     )
     failures = Failures(signals)
-    guards = {lane.path: _guard(lane, deployment, signals) for lane in deployment.lanes}
+    guards = {lane.path: _guard(lane, deployment, signals, down) for lane in deployment.lanes}
     app = Litestar(
         route_handlers=[healthz, *(_router(lane, guards[lane.path]) for lane in deployment.lanes)],
         exception_handlers={Exception: failures},
@@ -61,16 +65,15 @@ def build_app(
         lifespan=[lifespan],
         logging_config=None,
     )
-    _refuse_undeclared(app, deployment.lanes)
+    _refuse_undeclared(app, deployment)
     express = Express(app, guards, failures)
-    app.asgi_handler = Gate(app.asgi_handler, express, deployment)
+    app.asgi_handler = Gate(app.asgi_handler, express, deployment, vouched)
     return app
 
 
-def _guard(lane: Lane, deployment: Deployment, signals: Signals) -> Guard:
-    return Guard(
-        lane.name, [(name, deployment.auth[name]) for name in lane.auth if deployment.auth[name].armed], signals
-    )
+def _guard(lane: Lane, deployment: Deployment, signals: Signals, down: Collection[str]) -> Guard:
+    chain = [(name, deployment.auth[name]) for name in lane.auth if deployment.auth[name].armed]
+    return Guard(lane.name, chain, signals, down)
 
 
 def _router(lane: Lane, guard: Guard) -> Router:
@@ -78,20 +81,32 @@ def _router(lane: Lane, guard: Guard) -> Router:
     return Router(lane.path, route_handlers=routes, middleware=[guard])
 
 
-def _refuse_undeclared(app: Litestar, lanes: Sequence[Lane]) -> None:
+def _refuse_undeclared(app: Litestar, deployment: Deployment) -> None:
     """A route that says nothing of who may use it would be everybody's by oversight."""
     problems = [
-        Problem(
-            key=f"{type(handler.fn).__name__} {route.path}",
+        problem
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if any(f"{route.path}/".startswith(f"{lane.path}/") for lane in deployment.lanes)
+        and not handler.fn.__module__.startswith("litestar.")
+        for problem in _undeclared(f"{type(handler.fn).__name__} {route.path}", handler.opt, deployment.permissions)
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _undeclared(key: str, needs: Mapping[str, Any], registry: Mapping[str, str]) -> Iterator[Problem]:
+    if not needs.keys() & {PERMISSION, PUBLIC}:
+        yield Problem(
+            key=key,
             what="the route declares no permission",
             why="nobody has decided who may use it",
             remedy='give it opt={"permission": "resource:action"} or opt={"public": True}',
         )
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if any(route.path == lane.path or route.path.startswith(f"{lane.path}/") for lane in lanes)
-        and not (handler.opt.keys() & {PERMISSION, PUBLIC})
-        and not handler.fn.__module__.startswith("litestar.")
-    ]
-    if problems:
-        raise ConfigurationError(problems)
+    elif PERMISSION in needs and needs[PERMISSION] not in registry:
+        yield Problem(
+            key=key,
+            what=f"there is no permission {needs[PERMISSION]!r}",
+            why="it could be granted to nobody",
+            remedy=f"{nearest(needs[PERMISSION], registry)}; a feature names its own in `permissions`",
+        )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentops.core.http.express import Express
     from agentops.core.lanes import Lane
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.vouched import Vouched
 
 METHODS: Final = b"GET, POST, PATCH, DELETE, OPTIONS"
 HEADERS: Final = ("Content-Type", "X-Api-Key", "Authorization", "Last-Event-ID")
@@ -44,6 +45,7 @@ class Context(NamedTuple):
     lane: Lane | None
     server_send: Send
     max_body: int
+    vouched: Vouched
 
 
 def context_of(scope: Scope) -> Context:
@@ -54,10 +56,11 @@ def context_of(scope: Scope) -> Context:
 class Gate:
     """Wraps the handler of the application that routes the lanes; what is no lane's passes through."""
 
-    def __init__(self, inner: App, express: Express, deployment: Deployment) -> None:
+    def __init__(self, inner: App, express: Express, deployment: Deployment, vouched: Vouched) -> None:
         self._lanes = deployment.lanes
         self._inner = inner
         self._express = express
+        self._vouched = vouched
         self._max_body = deployment.server.max_body_bytes
         self._allowed = {lane.path: _allowed_headers(lane, deployment.auth) for lane in deployment.lanes}
 
@@ -67,7 +70,7 @@ class Gate:
             return
         lane = lane_at(self._lanes, scope)
         request_id, origin = _request_id_and_origin(scope["headers"])
-        scope["state"][CONTEXT] = Context(request_id.decode(), lane, send, self._max_body)
+        scope["state"][CONTEXT] = Context(request_id.decode(), lane, send, self._max_body, self._vouched)
         extra = [(b"x-request-id", request_id)]
         if lane is not None and lane.cors:
             extra += _cors(lane, origin)

@@ -12,7 +12,7 @@ from agentops.core.identity import ANONYMOUS
 from agentops.core.ports.auth import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from agentops.core.http.asgi import App, Receive, Scope, Send
     from agentops.core.identity import Identity
@@ -26,10 +26,14 @@ PERMISSION: Final = "permission"
 class Guard(ASGIMiddleware):
     """One per lane. An empty chain is an open lane; a chain that answers `None` throughout is a 401."""
 
-    def __init__(self, lane: str, chain: Sequence[tuple[str, Authenticator]], signals: Signals) -> None:
+    def __init__(
+        self, lane: str, chain: Sequence[tuple[str, Authenticator]], signals: Signals, down: Collection[str]
+    ) -> None:
+        """`down` holds the names of those that could not start: whoever would have to ask one of them is told so."""
         self._lane = lane
         self._chain = tuple(chain)
         self._signals = signals
+        self._down = down
 
     def __deepcopy__(self, _memo: object) -> Self:
         """Litestar copies a router's middleware; a copy of the signals would tell nobody."""
@@ -42,7 +46,8 @@ class Guard(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     async def admit(self, scope: Scope, needs: Mapping[str, Any]) -> Identity:
-        """Return who is calling, if that caller may use a route with these needs."""
+        """Return who is calling, if that caller may use a route with these needs; the scope keeps who vouched."""
+        scope["auth"] = None
         if needs.get(PUBLIC):
             return ANONYMOUS
         identity = await self._identify(scope) if self._chain else ANONYMOUS
@@ -54,6 +59,8 @@ class Guard(ASGIMiddleware):
         peer = scope["client"]
         caller = Caller(scope["headers"], peer[0] if peer else None)
         for name, authenticator in self._chain:
+            if name in self._down:
+                raise Unavailable("credentials cannot be checked right now", code="auth_unavailable")
             try:
                 identity = await authenticator.authenticate(caller)
             except Refusal:
@@ -62,5 +69,6 @@ class Guard(ASGIMiddleware):
                 self._signals.event("auth.failed", "error", lane=self._lane, auth=name, reason=where_raised(error))
                 raise Unavailable("credentials cannot be checked right now", code="auth_unavailable") from error
             if identity is not None:
+                scope["auth"] = authenticator
                 return identity
         raise Unauthorized

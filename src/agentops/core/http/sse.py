@@ -33,18 +33,20 @@ class EventStream(Response[bytes]):
         return self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        stream = self._stream
+        stream, context = self._stream, context_of(scope)
+        watched = context.vouched.watch(scope["auth"], scope["user"], stream.end)
         leaving = asyncio.create_task(_end_when_gone(stream, receive))
         try:
             async with asyncio.timeout(None) as stall:
                 stream.on_stall = lambda: stall.reschedule(0)
                 await _start(scope, send)
-                stream.write_at_once = direct_writer(context_of(scope).server_send)
-                await _write(stream, context_of(scope).server_send)
+                stream.write_at_once = direct_writer(context.server_send)
+                await _write(stream, context.server_send)
         except TimeoutError:
-            if abort(context_of(scope).server_send):
+            if abort(context.server_send):
                 await leaving
         finally:
+            context.vouched.forget(watched)
             leaving.cancel()
             stream.close()
 

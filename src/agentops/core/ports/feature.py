@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from agentops.core.plugin import Kind, Plugin, S
@@ -15,6 +16,8 @@ class Feature(Plugin[S]):
     kind: ClassVar[Kind] = "feature"
     may_be_open: ClassVar[bool] = True
     """Whether a lane without authenticators may serve it."""
+    permissions: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The permissions that its routes ask for, each with what it allows; no others exist."""
 
     @abstractmethod
     def routes(self) -> Sequence[object]:

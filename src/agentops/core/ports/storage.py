@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from agentops.core.errors import Refusal
 from agentops.core.plugin import Kind, Plugin, S
@@ -140,3 +140,7 @@ class Storage(Plugin[S]):
     @abstractmethod
     def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction for a feature's own tables: committed when the block ends, rolled back when it raises."""
+
+    @abstractmethod
+    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
+        """Return the first row of a plain query, its values at the `?`: the shortest way, for each request's reads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, quote
 
 from litestar import Request, Response, get, patch, post
@@ -38,6 +38,11 @@ AnyRequest = Request[Any, Any, Any]
 
 class Runs(Feature[NoSettings]):
     """`serve = ["runs"]`: record runs and events, list, replay and stream them."""
+
+    permissions: ClassVar = {
+        "runs:read": "see runs and their events, and follow them live",
+        "runs:write": "record runs and events, and change them",
+    }
 
     _events: EventLog
     _storage: Storage

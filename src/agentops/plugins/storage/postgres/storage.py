@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -121,6 +122,11 @@ class Postgres(SqlStorage[PostgresSettings]):
             async with self._engine.begin() as connection:
                 yield connection
 
+    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
+        async with self._driver() as connection:
+            row: Sequence[Any] | None = await connection.fetchrow(_numbered(query), *values)
+            return row
+
     @asynccontextmanager
     async def _driver(self) -> AsyncGenerator[Any]:
         """The driver's own connection out of the pool: half the time of a page goes into wrapping its rows."""
@@ -132,6 +138,13 @@ class Postgres(SqlStorage[PostgresSettings]):
             require_head(stored)
         elif not at_head(stored):
             await _migrating.migrate(self._server)
+
+
+@cache
+def _numbered(query: str) -> str:
+    """The driver's own way to write where the values go: `$1`, `$2`."""
+    first, *rest = query.split("?")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
 
 
 def _engine(server: Server, size: int) -> AsyncEngine:

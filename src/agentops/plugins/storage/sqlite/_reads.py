@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import BadRequest
 from agentops.core.ports.storage import FeedItem, Page
@@ -16,7 +16,7 @@ from agentops.plugins.storage.sqlite._append import newest_id
 from agentops.sql.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from agentops.core.ports.storage import PageQuery
 
@@ -100,3 +100,8 @@ def _snapshot(connection: sqlite3.Connection) -> Generator[None]:
         yield
     finally:
         connection.execute("COMMIT")
+
+
+def row(connection: sqlite3.Connection, query: str, values: Sequence[str | int]) -> Sequence[Any] | None:
+    found: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
+    return found

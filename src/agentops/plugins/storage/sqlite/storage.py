@@ -154,6 +154,9 @@ class Sqlite(SqlStorage[SqliteSettings]):
                 async with self._write_engine.begin() as connection:
                     yield connection
 
+    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
+        return await self._readers.run(_reads.row, query, values)
+
     async def backup(self, target: Path, progress: Callable[[int, int], None]) -> None:
         loop = asyncio.get_running_loop()
 

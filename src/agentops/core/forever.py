@@ -1,4 +1,4 @@
-"""What runs in the background as long as the log does."""
+"""What runs in the background as long as the server does."""
 
 from __future__ import annotations
 

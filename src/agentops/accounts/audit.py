@@ -1,0 +1,138 @@
+"""The audit trail: who did what, on what, from where, and how it ended; written in the transaction of the change."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import insert, select
+
+from agentops.core.records import now_ms
+from agentops.sql.tables import audit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from sqlalchemy import Row, Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from agentops.core.ports.storage import Storage
+
+EXPORTED_AT_ONCE: Final = 1_000
+TEXT_MOST: Final = 300
+"""What strangers send, a name they try to sign in with, is kept as far as it helps to find them."""
+
+
+class Origin(NamedTuple):
+    """Who does something, and from where."""
+
+    project: str
+    actor: str
+    credential: str | None = None
+    lane: str = ""
+    address: str | None = None
+    request_id: str | None = None
+
+
+class Entry(msgspec.Struct, rename="camel"):
+    """A row of the trail, as it is read."""
+
+    id: str
+    at: int
+    project: str
+    lane: str
+    actor: str
+    credential: str | None
+    action: str
+    target: str
+    outcome: str
+    reason: str
+    address: str | None
+    request_id: str | None
+    details: msgspec.Raw
+
+
+class Filter(NamedTuple):
+    """Which rows are wanted, newest first; `before` is the id of the last one seen."""
+
+    limit: int
+    before: int | None = None
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    outcome: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+async def record(
+    connection: AsyncConnection,
+    origin: Origin,
+    action: str,
+    target: str,
+    details: Mapping[str, object] = MappingProxyType({}),
+    *,
+    outcome: str = "ok",
+    reason: str = "",
+) -> None:
+    """Add a row. The details must hold no secret: names, ids, and what was granted."""
+    row = {
+        "at": now_ms(),
+        "project": origin.project,
+        "lane": origin.lane,
+        "actor": _kept(origin.actor),
+        "credential": origin.credential,
+        "action": action,
+        "target": _kept(target),
+        "outcome": outcome,
+        "reason": reason,
+        "address": origin.address,
+        "request_id": origin.request_id,
+        "details": msgspec.json.encode(dict(details)).decode(),
+    }
+    await connection.execute(insert(audit), row)
+
+
+async def page(storage: Storage[Any], project: str, wanted: Filter) -> Sequence[Entry]:
+    query = select(audit).where(audit.c.project == project).order_by(audit.c.id.desc()).limit(wanted.limit)
+    for name in ("actor", "action", "target", "outcome"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(audit.c[name] == value)
+    if wanted.before is not None:
+        query = query.where(audit.c.id < wanted.before)
+    if wanted.since is not None:
+        query = query.where(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(audit.c.at < wanted.until)
+    return await _read(storage, query)
+
+
+async def everything(storage: Storage[Any], project: str | None) -> AsyncIterator[Entry]:
+    """The whole trail, oldest first, of one project or of all; a page at a time, so that it may be large."""
+    after = 0
+    while True:
+        query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(EXPORTED_AT_ONCE)
+        if project is not None:
+            query = query.where(audit.c.project == project)
+        entries = await _read(storage, query)
+        for entry in entries:
+            yield entry
+        if len(entries) < EXPORTED_AT_ONCE:
+            return
+        after = int(entries[-1].id)
+
+
+async def _read(storage: Storage[Any], query: Select[Any]) -> Sequence[Entry]:
+    async with storage.read() as connection:
+        return [_entry(row) for row in await connection.execute(query)]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    values = {**row._mapping, "id": str(row.id), "details": msgspec.Raw(row.details.encode())}  # noqa: SLF001
+    return Entry(**values)
+
+
+def _kept(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:TEXT_MOST])

@@ -1,0 +1,190 @@
+"""Signing in: a password once, then refresh tokens that are each good for one use.
+
+A refresh token is spent when it is used. Shown again it was stolen, or its thief used it first: the whole family
+ends. But an answer may be lost on its way, and the client asks at once again; within the grace it is handed the same
+successor. The successor is derived from the token that was shown and a salt in the row, so neither a stolen database
+nor a stolen old token yields it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import delete, insert, select, update
+
+from agentops.accounts import audit
+from agentops.accounts.hashing import hashed, matches, matches_nobody, outdated
+from agentops.accounts.users import PASSWORD_MOST, User, folded, user_of
+from agentops.core.errors import Unauthorized
+from agentops.core.records import now_ms
+from agentops.sql.tables import sessions, users
+from agentops.sql.text import storable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from agentops.accounts.audit import Origin
+    from agentops.accounts.throttle import Throttle
+    from agentops.core.ports.storage import Storage
+
+_TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})\Z")
+FORGOTTEN_MS: Final = 30 * 24 * 60 * 60 * 1000
+"""How long the row of a session that is over is kept, so that its tokens are still known as spent."""
+
+
+class SignedIn(NamedTuple):
+    """A user who is in, by which session, and the token that the next refresh takes."""
+
+    user: User
+    session: str
+    refresh_token: str
+
+
+class Sessions:
+    """Sign-ins on one storage; failures are counted by account and by address before anything is hashed."""
+
+    def __init__(
+        self, storage: Storage[Any], *, days: int, grace_seconds: int, by_account: Throttle, by_address: Throttle
+    ) -> None:
+        self._storage = storage
+        self._lives_ms = days * 24 * 60 * 60 * 1000
+        self._grace_ms = grace_seconds * 1000
+        self._by_account = by_account
+        self._by_address = by_address
+
+    async def login(self, origin: Origin, username: str, password: str) -> SignedIn:
+        """Whoever is unknown, disabled or wrong hears the same, after the same time."""
+        account, address = folded(username), origin.address or ""
+        self._by_address.take(address)
+        self._by_account.take(account)
+        row = await self._row_named(account)
+        known = row is not None and row.disabled_at is None
+        if not await self._proves(row if known else None, password):
+            await self._failed(origin, row)
+            raise Unauthorized("the username or the password is wrong", code="invalid_credentials")
+        assert row is not None  # noqa: S101 - nobody else proves anything
+        signed_in = await self._open(origin, row, password)
+        self._by_account.give_back(account)
+        self._by_address.give_back(address)
+        return signed_in
+
+    async def refresh(self, origin: Origin, token: str) -> SignedIn:
+        """Spend this token for the next one."""
+        session_id, secret = _parsed(token)
+        now = now_ms()
+        salt = secrets.token_hex(16)
+        successor = _successor(secret, salt)
+        mine = (sessions.c.id == session_id) & (sessions.c.current == _digest(secret))
+        alive = sessions.c.ended_at.is_(None) & (sessions.c.expires_at > now)
+        rotated = {"current": _digest(successor), "previous": _digest(secret), "salt": salt, "rotated_at": now}
+        async with self._storage.write() as connection:
+            done = await connection.execute(update(sessions).where(mine, alive).values(rotated))
+            row = await _session_and_user(connection, session_id)
+            if row is not None and row.ended_at is None and now < row.expires_at and row.disabled_at is None:
+                if done.rowcount:
+                    return SignedIn(user_of(row), session_id, _joined(session_id, successor))
+                if row.previous == _digest(secret) and now < row.rotated_at + self._grace_ms:
+                    return SignedIn(user_of(row), session_id, _joined(session_id, _successor(secret, row.salt)))
+                stolen = origin._replace(project=row.project, actor=row.username)
+                await _end(connection, stolen, session_id, row.user_id, "a spent refresh token was shown again")
+        raise Unauthorized("this refresh token is not valid", code="invalid_token")
+
+    async def logout(self, origin: Origin, session_id: str) -> None:
+        """End the family; one that is over already stays so."""
+        async with self._storage.write() as connection:
+            row = await _session_and_user(connection, session_id)
+            if row is not None and row.ended_at is None:
+                await _end(connection, origin, session_id, row.user_id, "signed out")
+
+    async def session_of(self, token: str) -> str | None:
+        """The session of a refresh token that is good now."""
+        try:
+            session_id, secret = _parsed(token)
+        except Unauthorized:
+            return None
+        async with self._storage.read() as connection:
+            row = await _session_and_user(connection, session_id)
+        return session_id if row is not None and row.current == _digest(secret) else None
+
+    async def _proves(self, row: Row[Any] | None, password: str) -> bool:
+        if len(password) > PASSWORD_MOST or not storable(password):
+            return False
+        if row is None:
+            await matches_nobody(password)
+            return False
+        return await matches(row.password, password)
+
+    async def _row_named(self, account: str) -> Row[Any] | None:
+        if not storable(account):
+            return None
+        async with self._storage.read() as connection:
+            return (await connection.execute(select(users).where(users.c.username_folded == account))).first()
+
+    async def _open(self, origin: Origin, row: Row[Any], password: str) -> SignedIn:
+        now = now_ms()
+        session_id, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
+        session = {
+            "id": session_id,
+            "user_id": row.id,
+            "current": _digest(secret),
+            "created_at": now,
+            "expires_at": now + self._lives_ms,
+        }
+        again = await hashed(password) if outdated(row.password) else None
+        async with self._storage.write() as connection:
+            await connection.execute(delete(sessions).where(sessions.c.expires_at < now - FORGOTTEN_MS))
+            await connection.execute(insert(sessions), session)
+            if again is not None:
+                same = (users.c.id == row.id) & (users.c.password == row.password)
+                await connection.execute(update(users).where(same).values(password=again))
+            who = origin._replace(project=row.project, actor=row.username, credential=f"session:{session_id}")
+            await audit.record(connection, who, "session.login", row.id)
+        return SignedIn(user_of(row), session_id, _joined(session_id, secret))
+
+    async def _failed(self, origin: Origin, row: Row[Any] | None) -> None:
+        who = origin._replace(project=row.project if row is not None else origin.project)
+        reason = "wrong password" if row is not None and row.disabled_at is None else "unknown or disabled"
+        async with self._storage.write() as connection:
+            target = row.id if row is not None else ""
+            await audit.record(connection, who, "session.login", target, outcome="refused", reason=reason)
+
+
+async def _session_and_user(connection: AsyncConnection, session_id: str) -> Row[Any] | None:
+    query = (
+        select(sessions.c.user_id, sessions.c.current, sessions.c.previous, sessions.c.salt)
+        .add_columns(sessions.c.rotated_at, sessions.c.expires_at, sessions.c.ended_at, users)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(sessions.c.id == session_id)
+    )
+    return (await connection.execute(query)).first()
+
+
+async def _end(connection: AsyncConnection, origin: Origin, session_id: str, user_id: str, reason: str) -> None:
+    await connection.execute(update(sessions).where(sessions.c.id == session_id).values(ended_at=now_ms()))
+    await audit.record(connection, origin, "session.end", user_id, {"session": session_id}, reason=reason)
+
+
+def _parsed(token: str) -> tuple[str, str]:
+    match = _TOKEN.match(token)
+    if match is None:
+        raise Unauthorized("this refresh token is not valid", code="invalid_token")
+    return match[1], match[2]
+
+
+def _joined(session_id: str, secret: str) -> str:
+    return f"{session_id}.{secret}"
+
+
+def _digest(secret: str) -> str:
+    """256 random bits need no slow hash."""
+    return sha256(secret.encode()).hexdigest()
+
+
+def _successor(secret: str, salt: str) -> str:
+    return urlsafe_b64encode(hmac.digest(secret.encode(), salt.encode(), "sha256")).rstrip(b"=").decode()
