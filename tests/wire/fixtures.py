@@ -1,4 +1,4 @@
-"""Every deployment that ships, on every storage: one server for all tests that name runs of their own, or a new one."""
+"""The deployment that records runs, on every storage: one server for all tests that name runs of their own, or a new one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from agentops.core.config.files import shipped
 from tests.wire.deployed import Deploy, Deployed, deployed
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import PostgresServer
 
 
-@pytest.fixture(scope="session", params=sorted(shipped()))
+@pytest.fixture(scope="session", params=["dashboard"])
 def config(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

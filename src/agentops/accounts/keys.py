@@ -21,7 +21,7 @@ from agentops.sql.text import storable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from agentops.accounts.audit import Origin
@@ -31,6 +31,9 @@ DAY_MS: Final = 24 * 60 * 60 * 1000
 DAYS_MOST: Final = 365
 NAME_MOST: Final = 200
 NETWORKS_MOST: Final = 50
+NETWORK_LONGEST: Final = 50
+TOLD_MOST: Final = 60
+"""How much of what was refused is told in the error."""
 
 State = Literal["active", "expired", "revoked"]
 
@@ -49,6 +52,10 @@ class Key(NamedTuple):
     expires_at: int
     revoked_at: int | None
     last_used_at: int | None
+
+    @property
+    def ends_at(self) -> int:
+        return self.expires_at if self.revoked_at is None else min(self.expires_at, self.revoked_at)
 
     @property
     def state(self) -> State:
@@ -84,7 +91,7 @@ class Keys:
 
     async def create(self, origin: Origin, wanted: Wanted, granter: Granter) -> tuple[Key, str]:
         """Make a key and return it with its text, which nobody can be shown again."""
-        _check(wanted, granter)
+        _check(origin.project, wanted, granter)
         now = now_ms()
         key, text, row = await self._made(origin.project, wanted, now, now + wanted.days * DAY_MS)
         async with self._storage.write() as connection:
@@ -94,47 +101,54 @@ class Keys:
 
     async def of_owner(self, project: str, owner: str) -> Sequence[Key]:
         """All of them, newest first, revoked and expired ones too."""
-        return await self._found(keys.c.project == project, keys.c.owner == owner)
+        return await self._found(project, owner)
 
     async def of_project(self, project: str) -> Sequence[Key]:
-        return await self._found(keys.c.project == project)
+        return await self._found(project, None)
 
     async def revoke(self, origin: Origin, owner: str | None, key_id: str) -> None:
         """Refuse the key from now on; without an owner it may be anybody's of the project. Twice is no mistake."""
         async with self._storage.write() as connection:
-            key = await _one(connection, origin.project, owner, key_id)
-            if key.state == "revoked":
-                return
-            await connection.execute(update(keys).where(keys.c.id == key.id).values(revoked_at=now_ms()))
-            await audit.record(connection, origin, "key.revoke", key.id, {"owner": key.owner})
+            key = await _one(connection, origin.project, owner, key_id, to_change=True)
+            if key.state != "revoked":
+                await _revoke(connection, origin, key)
 
     async def revoke_all(self, origin: Origin, owner: str) -> int:
-        """Revoke every key of this owner that still works; return how many there were."""
-        now = now_ms()
-        working = keys.c.revoked_at.is_(None) | (keys.c.revoked_at > now)
-        mine = (keys.c.project == origin.project) & (keys.c.owner == owner) & working & (keys.c.expires_at > now)
+        """Revoke every key of this owner that still works; return how many there were.
+
+        A rotation that held its key first leaves another one behind, so it looks until there is nothing new.
+        """
+        if not (storable(origin.project) and storable(owner)):
+            return 0
+        mine = _of(origin.project, owner).order_by(keys.c.id).with_for_update()
+        seen: set[str] = set()
+        revoked = 0
         async with self._storage.write() as connection:
-            ending = update(keys).where(mine).values(revoked_at=now).returning(keys.c.id)
-            ended = (await connection.execute(ending)).scalars().all()
-            for key_id in ended:
-                await audit.record(connection, origin, "key.revoke", key_id, {"owner": owner})
-        return len(ended)
+            while fresh := [key for key in await _read(connection, mine) if key.id not in seen]:
+                for key in fresh:
+                    seen.add(key.id)
+                    if key.state == "active":
+                        await _revoke(connection, origin, key)
+                        revoked += 1
+        return revoked
 
     async def rotate(
         self, origin: Origin, owner: str | None, key_id: str, grace_seconds: int, granter: Granter
     ) -> tuple[Key, str]:
         """Make a key like this one; the old one lives on for the grace, and never past its own end."""
+        if grace_seconds < 0:
+            raise BadRequest("a grace is 0 seconds or more", param="grace_seconds")
         async with self._storage.read() as connection:
             old = await _one(connection, origin.project, owner, key_id)
+        _check_rotates(old)
         wanted = Wanted(old.owner, old.name, DAYS_MOST, old.permissions, old.networks)
         _check_grant(wanted, granter)
         now = now_ms()
         new, text, row = await self._made(old.project, wanted, now, now + old.expires_at - old.created_at)
         ends = min(now + grace_seconds * 1000, old.expires_at)
-        works = (keys.c.id == old.id) & keys.c.revoked_at.is_(None) & (keys.c.expires_at > now)
         async with self._storage.write() as connection:
-            if (await connection.execute(update(keys).where(works).values(revoked_at=ends))).rowcount == 0:
-                raise Conflict("only a key that works and was not rotated yet can be rotated", code="key_not_active")
+            _check_rotates(await _one(connection, origin.project, owner, key_id, to_change=True))
+            await connection.execute(update(keys).where(keys.c.id == old.id).values(revoked_at=ends))
             await connection.execute(insert(keys), row)
             details = {"owner": old.owner, "replaced_by": new.id, "old_ends_at": ends}
             await audit.record(connection, origin, "key.rotate", old.id, details)
@@ -159,7 +173,7 @@ class Keys:
             revoked_at=None,
             last_used_at=None,
         )
-        row = {
+        row: dict[str, object] = {
             **key._asdict(),
             "permissions": msgspec.json.encode(key.permissions).decode(),
             "networks": msgspec.json.encode(key.networks).decode(),
@@ -168,36 +182,64 @@ class Keys:
         }
         return key, text, row
 
-    async def _found(self, *conditions: ColumnElement[bool]) -> Sequence[Key]:
-        query = select(keys).where(*conditions).order_by(keys.c.created_at.desc(), keys.c.id)
+    async def _found(self, project: str, owner: str | None) -> Sequence[Key]:
+        if not (storable(project) and storable(owner or "")):
+            return []
         async with self._storage.read() as connection:
-            return [_key(row) for row in await connection.execute(query)]
+            return await _read(connection, _of(project, owner).order_by(keys.c.created_at.desc(), keys.c.id))
 
 
-async def _one(connection: AsyncConnection, project: str, owner: str | None, key_id: str) -> Key:
-    """The key, if it is this owner's; somebody else's is not there, as an unknown one is not."""
-    query = select(keys).where(keys.c.id == key_id, keys.c.project == project)
-    if owner is not None:
-        query = query.where(keys.c.owner == owner)
-    row = (await connection.execute(query)).first() if storable(key_id) and storable(owner or "") else None
-    if row is None:
+async def _one(
+    connection: AsyncConnection, project: str, owner: str | None, key_id: str, *, to_change: bool = False
+) -> Key:
+    """The key, if it is this owner's; somebody else's is not there, as an unknown one is not.
+
+    Whoever is going to change it holds its row from here on, so that of two changes the second sees the first.
+    """
+    query = _of(project, owner).where(keys.c.id == key_id)
+    if to_change:
+        query = query.with_for_update()
+    possible = storable(project) and storable(owner or "") and storable(key_id)
+    key = next(iter(await _read(connection, query) if possible else ()), None)
+    if key is None:
         raise NotFound("there is no such key")
-    return _key(row)
+    return key
 
 
-def _key(row: Row[Any]) -> Key:
-    values = {name: row._mapping[name] for name in Key._fields}  # noqa: SLF001 - SQLAlchemy's public name for it
-    values["permissions"] = msgspec.json.decode(row.permissions, type=list[str])
-    values["networks"] = msgspec.json.decode(row.networks, type=list[str])
+async def _read(connection: AsyncConnection, query: Select[Any]) -> Sequence[Key]:
+    return [_key(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def _revoke(connection: AsyncConnection, origin: Origin, key: Key) -> None:
+    await connection.execute(update(keys).where(keys.c.id == key.id).values(revoked_at=now_ms()))
+    await audit.record(connection, origin, "key.revoke", key.id, {"owner": key.owner})
+
+
+def _of(project: str, owner: str | None) -> Select[Any]:
+    query = select(keys).where(keys.c.project == project)
+    return query if owner is None else query.where(keys.c.owner == owner)
+
+
+def _key(row: RowMapping) -> Key:
+    values: dict[str, Any] = {name: row[name] for name in Key._fields}
+    values["permissions"] = msgspec.json.decode(row["permissions"], type=list[str])
+    values["networks"] = msgspec.json.decode(row["networks"], type=list[str])
     return Key(**values)
 
 
 def _told(key: Key) -> dict[str, object]:
-    told = {"owner": key.owner, "name": key.name, "permissions": key.permissions, "expires_at": key.expires_at}
+    told: dict[str, object] = {
+        "owner": key.owner,
+        "name": key.name,
+        "permissions": key.permissions,
+        "expires_at": key.expires_at,
+    }
     return {**told, "networks": key.networks} if key.networks else told
 
 
-def _check(wanted: Wanted, granter: Granter) -> None:
+def _check(project: str, wanted: Wanted, granter: Granter) -> None:
+    if not storable(project):
+        raise BadRequest("a project's name is text without NUL", param="project")
     if not wanted.name.strip() or len(wanted.name) > NAME_MOST or not storable(wanted.name):
         raise BadRequest(f"a key's name is 1 to {NAME_MOST} characters of text", param="name")
     if not wanted.owner.strip() or len(wanted.owner) > NAME_MOST or not storable(wanted.owner):
@@ -208,10 +250,16 @@ def _check(wanted: Wanted, granter: Granter) -> None:
     _check_grant(wanted, granter)
 
 
+def _check_rotates(key: Key) -> None:
+    if key.state != "active" or key.revoked_at is not None:
+        raise Conflict("only a key that works and was not rotated yet can be rotated", code="key_not_active")
+
+
 def _check_grant(wanted: Wanted, granter: Granter) -> None:
     strange = unknown(wanted.permissions, granter.registry)
     if strange:
-        raise BadRequest(f"there is no permission {strange[0]!r}", code="unknown_permission", param="permissions")
+        message = f"there is no permission {strange[0][:TOLD_MOST]!r}"
+        raise BadRequest(message, code="unknown_permission", param="permissions")
     too_much = beyond(wanted.permissions, granter.permissions)
     if too_much:
         raise Forbidden(f"nobody grants what they do not hold: {too_much[0]!r}", code="beyond_own_rights")
@@ -221,8 +269,17 @@ def _check_networks(networks: Sequence[str]) -> None:
     if len(networks) > NETWORKS_MOST:
         raise BadRequest(f"a key may name {NETWORKS_MOST} networks at most", param="allowed_ips")
     for network in networks:
-        try:
-            ip_network(network)
-        except ValueError:
-            message = f"{network[:60]!r} is no address or network; write 192.0.2.7 or 192.0.2.0/24"
-            raise BadRequest(message, param="allowed_ips") from None
+        if not _is_network(network):
+            message = f"{network[:TOLD_MOST]!r} is no address or network; write 192.0.2.7 or 192.0.2.0/24"
+            raise BadRequest(message, param="allowed_ips")
+
+
+def _is_network(text: str) -> bool:
+    """A zone (`fe80::1%eth0`) is any text, and means something on one machine only."""
+    if len(text) > NETWORK_LONGEST or "%" in text:
+        return False
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from agentops.core.config.settings import EventSettings, ServerSettings
 from agentops.core.discovery import where_raised
 from agentops.core.lanes import Lane, check_chain, check_openness, check_paths, check_serves
-from agentops.core.permissions import BASE
+from agentops.core.permissions import BASE, unknown
 from agentops.core.plugin import Plugin
 from agentops.core.ports.auth import Authenticator
 from agentops.core.ports.bus import Bus
@@ -18,7 +18,10 @@ from agentops.core.ports.limiter import Limiter
 from agentops.core.ports.retry import Retry
 from agentops.core.ports.storage import Storage
 from agentops.core.ports.telemetry import Telemetry
-from agentops.core.problem import Problem
+from agentops.core.problem import Problem, nearest
+
+GRANTING: Final = ("permissions", "default_permissions")
+"""The settings, of whatever plugin, that hold permissions which it hands out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class Deployment:
     @property
     def permissions(self) -> Mapping[str, str]:
         """Every permission there is, with what it allows."""
-        return dict(BASE) | {name: what for feature in self.features for name, what in feature.permissions.items()}
+        return registry_of(self.features)
 
     def parts(self) -> Iterator[tuple[str, Plugin[Any]]]:
         """Every plugin, and the key of its table; a feature composed in Python has its class for a name."""
@@ -66,6 +69,8 @@ class Deployment:
         """Everything that can be known to be wrong without starting it; for one that was composed in Python."""
         return [
             *check_parts(self.parts()),
+            *check_beside(self.parts(), self.auth),
+            *check_granted(self.parts(), self.permissions),
             *check_anything_served(self.lanes),
             *check_paths(self.lanes),
             *(problem for lane in self.lanes for problem in check_serves(lane)),
@@ -80,6 +85,25 @@ class Deployment:
         ]
 
 
+def registry_of(features: Iterable[Feature]) -> Mapping[str, str]:
+    """The closed set of permissions: the base's, and what these features add."""
+    return dict(BASE) | {name: what for feature in features for name, what in feature.permissions.items()}
+
+
+def check_granted(parts: Iterable[tuple[str, Plugin[Any]]], registry: Mapping[str, str]) -> Iterator[Problem]:
+    """Which permissions the settings of plugins hand out that do not exist."""
+    for key, plugin in parts:
+        for name in GRANTING:
+            granted = getattr(plugin.settings, name, None)
+            for wrong in unknown(granted, registry) if isinstance(granted, list) else ():
+                yield Problem(
+                    f"{key}.{name}",
+                    f"there is no permission {wrong!r}",
+                    "no route asks for it, so it would allow nothing",
+                    nearest(wrong, registry),
+                )
+
+
 def check_parts(parts: Iterable[tuple[str, Plugin[Any]]]) -> Iterator[Problem]:
     """What each plugin finds wrong with itself, under the key of its table."""
     for key, plugin in parts:
@@ -92,6 +116,13 @@ def check_parts(parts: Iterable[tuple[str, Plugin[Any]]]) -> Iterator[Problem]:
                 "nothing is known about its settings",
                 "this is a fault of the plugin, to be told to its author",
             )
+
+
+def check_beside(parts: Iterable[tuple[str, Plugin[Any]]], auth: Mapping[str, Authenticator]) -> Iterator[Problem]:
+    """What each feature finds wrong with itself beside the authenticators there are, under the key of its table."""
+    for key, plugin in parts:
+        if isinstance(plugin, Feature):
+            yield from [problem.within(key) for problem in plugin.check_beside(auth)]
 
 
 def check_anything_served(lanes: Collection[object]) -> Iterator[Problem]:

@@ -13,7 +13,15 @@ from agentops.core.config.layers import Layer, read_layers
 from agentops.core.config.references import Outcome
 from agentops.core.config.sections import DEFAULT_USE, NAMED_PLUGINS, ONE_PLUGIN, SECTIONS
 from agentops.core.config.settings import EventSettings, LaneSettings, ServerSettings
-from agentops.core.deployment import Deployment, check_anything_served, check_parts, check_together
+from agentops.core.deployment import (
+    Deployment,
+    check_anything_served,
+    check_beside,
+    check_granted,
+    check_parts,
+    check_together,
+    registry_of,
+)
 from agentops.core.discovery import find, known, where_raised
 from agentops.core.lanes import Lane, check_paths, check_serves
 from agentops.core.plugin import Kind, Plugin
@@ -150,7 +158,13 @@ class _Assembly:
         return cast("Feature | None", self._parts[table])
 
     def _check(self, lanes: Sequence[Lane], server: ServerSettings) -> None:
-        self._keep(check_parts((key, part) for key, part in self._parts.items() if part is not None))
+        made = [(key, part) for key, part in self._parts.items() if part is not None]
+        self._keep(check_parts(made))
+        if all(self._parts[f"auth.{name}"] is not None for name in self._tables["auth"]):
+            self._keep(check_beside(made, cast("dict[str, Authenticator]", self._made("auth"))))
+        features = [part for key, part in self._parts.items() if key.startswith("features.")]
+        if all(features):
+            self._keep(check_granted(made, registry_of(cast("list[Feature]", features))))
         unset = {
             name: [place for key, place in self._converter.unset.items() if key.startswith(f"auth.{name}.")]
             for name in self._tables["auth"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from agentops.core.errors import BadRequest, TooLarge, UnsupportedMediaType
+from agentops.core.http.gate import context_of
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -44,6 +45,12 @@ async def read_body(request: Request[Any, Any, Any], most: int) -> bytes:
     if size > most:
         raise TooLarge(f"a body may have {most} bytes at most", headers={"Connection": "close"})
     return body
+
+
+async def read_json(request: Request[Any, Any, Any]) -> bytes:
+    """The body of a request whose body can only be JSON."""
+    require_json(media_type_of(request))
+    return await read_body(request, context_of(request.scope).max_body)
 
 
 def media_type_of(request: Request[Any, Any, Any]) -> str:

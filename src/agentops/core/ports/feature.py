@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
 from agentops.core.plugin import Kind, Plugin, S
+from agentops.core.ports.auth import Authenticator
+from agentops.core.problem import Problem
 
 
 class Feature(Plugin[S]):
@@ -18,6 +20,10 @@ class Feature(Plugin[S]):
     """Whether a lane without authenticators may serve it."""
     permissions: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """The permissions that its routes ask for, each with what it allows; no others exist."""
+
+    def check_beside(self, auth: Mapping[str, Authenticator]) -> Iterable[Problem]:
+        """Say what is wrong with its settings beside these authenticators; like `check`, it starts nothing."""
+        return ()
 
     @abstractmethod
     def routes(self) -> Sequence[object]:

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from agentops.core.errors import BadRequest, NotFound
 from agentops.core.http.answers import Answer, json_answer
-from agentops.core.http.bodies import decode_json, media_type_of, read_body, require_json
+from agentops.core.http.bodies import decode_json, media_type_of, read_body, read_json, require_json
 from agentops.core.http.express import EXPRESS
 from agentops.core.http.gate import ENCODED_SLASH, context_of
 from agentops.core.http.sse import EventStream
@@ -69,7 +69,7 @@ class Runs(Feature[NoSettings]):
         ]
 
     async def create_run(self, request: AnyRequest) -> Response[bytes]:
-        body = await _json_body(request)
+        body = await read_json(request)
         wanted = decode_json(incoming.run_decoder, body or b"{}")
         name = incoming.made_name() if wanted.id is None else incoming.run_name(wanted.id)
         title = incoming.checked_title(wanted.title) or default_title(name)
@@ -93,7 +93,7 @@ class Runs(Feature[NoSettings]):
         return json_answer(run)
 
     async def change_run(self, request: AnyRequest, run_id: FromPath[str]) -> Response[bytes]:
-        change = decode_json(incoming.change_decoder, await _json_body(request))
+        change = decode_json(incoming.change_decoder, await read_json(request))
         title, status = incoming.checked_title(change.title), incoming.checked_status(change.status)
         run = await self._storage.update_run(request.user.project, incoming.run_name(run_id), title, status)
         if run is None:
@@ -150,11 +150,6 @@ class Runs(Feature[NoSettings]):
 
 def _feed_json(item: FeedItem) -> str:
     return EventSplicer(item.run).json(item.event)
-
-
-async def _json_body(request: AnyRequest) -> bytes:
-    require_json(media_type_of(request))
-    return await read_body(request, context_of(request.scope).max_body)
 
 
 def _query(request: AnyRequest) -> dict[str, str]:

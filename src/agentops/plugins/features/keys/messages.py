@@ -1,0 +1,112 @@
+"""What is sent and answered about keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+
+from agentops.accounts.keys import DAYS_MOST, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentops.accounts.keys import Key
+
+GRACE_MOST: Final = 30 * 24 * 60 * 60
+WARNING: Final = "Keep this key now: it is not stored, and cannot be shown again."
+
+Days = Annotated[int, msgspec.Meta(ge=1, le=DAYS_MOST)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=GRACE_MOST)]
+
+
+class WantedKey(msgspec.Struct, frozen=True):
+    """The key to make; without permissions it is given those that the deployment names, as far as its maker may."""
+
+    name: str
+    expires_in_days: Days = 90
+    permissions: list[str] = []
+    allowed_ips: list[str] = []
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """For how long the old key lives on, though never past its own end."""
+
+    grace_seconds: Seconds = 0
+
+
+class MadeKey(msgspec.Struct):
+    """The one answer that ever holds the key itself."""
+
+    api_key: str
+    key_id: str
+    key_prefix: str
+    expires_at: str
+    warning: str = WARNING
+
+
+class ListedKey(msgspec.Struct):
+    """A key as it is listed."""
+
+    key_id: str
+    key_name: str
+    key_prefix: str
+    permissions: list[str]
+    allowed_ips: list[str]
+    created_at: str
+    last_used: str | None
+    expires_at: str
+    is_active: bool
+    status: State
+
+
+class ListedKeys(msgspec.Struct):
+    """All keys of one owner, newest first."""
+
+    api_keys: list[ListedKey]
+    total: int
+
+
+class Done(msgspec.Struct):
+    """That it was done."""
+
+    message: str
+    success: bool = True
+
+
+class RevokedKeys(msgspec.Struct):
+    """How many keys worked until now."""
+
+    revoked: int
+
+
+wanted_decoder: Final = msgspec.json.Decoder(WantedKey)
+rotation_decoder: Final = msgspec.json.Decoder(Rotation)
+
+
+def made(key: Key, text: str) -> MadeKey:
+    return MadeKey(text, key.id, key.shown, iso(key.ends_at))
+
+
+def listed(keys: Sequence[Key]) -> ListedKeys:
+    return ListedKeys([_listed(key) for key in keys], len(keys))
+
+
+def _listed(key: Key) -> ListedKey:
+    return ListedKey(
+        key_id=key.id,
+        key_name=key.name,
+        key_prefix=key.shown,
+        permissions=list(key.permissions),
+        allowed_ips=list(key.networks),
+        created_at=iso(key.created_at),
+        last_used=None if key.last_used_at is None else iso(key.last_used_at),
+        expires_at=iso(key.ends_at),
+        is_active=key.state == "active",
+        status=key.state,
+    )
+
+
+def iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
