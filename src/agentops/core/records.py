@@ -14,6 +14,8 @@ import msgspec
 Status = Literal["running", "completed", "error"]
 STATUSES: Final[tuple[Status, ...]] = ("running", "completed", "error")
 
+_encode: Final = msgspec.json.Encoder().encode
+
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
@@ -45,6 +47,24 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     agent_id: str | None
     task_id: str | None
     payload: msgspec.Raw
+
+
+class EventBody(msgspec.Struct, rename="camel"):
+    """An event as it is stored: without `id` and `runId`, its fields in the order of the wire."""
+
+    ts: int
+    type: str
+    level: str
+    agent_id: str | None
+    task_id: str | None
+    payload: msgspec.Raw
+
+    def json(self) -> str:
+        """The one line that is stored and sent from now on; a line break in a payload would end a stream's frame."""
+        raw = bytes(self.payload)
+        if b"\n" in raw or b"\r" in raw:
+            self.payload = msgspec.Raw(msgspec.json.format(raw, indent=-1))
+        return _encode(self).decode()
 
 
 class NewEvent(NamedTuple):

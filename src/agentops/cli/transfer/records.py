@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from agentops.core.records import EventSplicer, NewEvent, Run, Status, StoredEvent
+from agentops.core.records import EventBody, EventSplicer, NewEvent, Run, Status, StoredEvent
 
 LONGEST_LINE: Final = 64 * 1024 * 1024
 
@@ -26,18 +26,15 @@ class RunRecord(msgspec.Struct, rename="camel"):
     ended_at: Milliseconds | None = None
 
 
-class EventBody(msgspec.Struct, rename="camel"):
+class EventRecord(msgspec.Struct, rename="camel"):
+    id: Id
+    run_id: Name
     ts: Milliseconds
     type: Word
     level: Word
     agent_id: str | None
     task_id: str | None
     payload: msgspec.Raw
-
-
-class EventRecord(EventBody, rename="camel"):
-    id: Id
-    run_id: Name
 
 
 class Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,11 +83,8 @@ def read_line(text: bytes) -> Line:
 
 
 def stored_body(event: EventRecord) -> str:
-    """The event's JSON as it is stored: without `id` and `runId`, and on one line."""
-    payload = event.payload
-    if b"\r" in bytes(payload):
-        payload = msgspec.Raw(msgspec.json.format(bytes(payload), indent=-1))
-    return _encode(EventBody(event.ts, event.type, event.level, event.agent_id, event.task_id, payload)).decode()
+    """The event's JSON as it is stored."""
+    return EventBody(event.ts, event.type, event.level, event.agent_id, event.task_id, event.payload).json()
 
 
 def new_event(line: Line, event: EventRecord) -> NewEvent:

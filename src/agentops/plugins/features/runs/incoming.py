@@ -13,13 +13,13 @@ import msgspec
 from agentops.core.errors import BadRequest
 from agentops.core.http.bodies import decode_json
 from agentops.core.http.gate import ENCODED_SLASH
-from agentops.core.records import STATUSES, NewEvent, Status, now_ms
+from agentops.core.http.paging import DIGITS_MOST
+from agentops.core.records import STATUSES, EventBody, NewEvent, Status, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SAFE_INTEGER: Final = 2**53
-_DIGITS: Final = 18
 _EMPTY: Final = msgspec.Raw(b"{}")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -53,20 +53,10 @@ class RunChange(msgspec.Struct, frozen=True):
     status: str | None = None
 
 
-class _Body(msgspec.Struct, rename="camel"):
-    ts: int
-    type: str
-    level: str
-    agent_id: str | None
-    task_id: str | None
-    payload: msgspec.Raw
-
-
 run_decoder: Final = msgspec.json.Decoder(IncomingRun)
 change_decoder: Final = msgspec.json.Decoder(RunChange)
 _one: Final = msgspec.json.Decoder(IncomingEvent)
 _many: Final = msgspec.json.Decoder(list[IncomingEvent])
-_encode: Final = msgspec.json.Encoder().encode
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
 """U+FFFD stands where a path was not UTF-8, so that many names would become one."""
@@ -97,15 +87,11 @@ def event_lines(body: bytes) -> list[IncomingEvent]:
 
 def to_store(event: IncomingEvent, now: int) -> NewEvent:
     """Fill the defaults and write the one line that is stored and sent from now on."""
-    payload = event.payload
-    raw = bytes(payload)
-    if b"\n" in raw or b"\r" in raw:
-        payload = msgspec.Raw(msgspec.json.format(raw, indent=-1))
     when = now if event.ts is None else event.ts if isinstance(event.ts, int) else _milliseconds(event.ts)
-    body = _Body(when, event.type, event.level or "info", event.agent_id, event.task_id, payload)
+    body = EventBody(when, event.type, event.level or "info", event.agent_id, event.task_id, event.payload)
     if event.key is not None and "\0" in event.key:
         raise BadRequest("a key may not hold U+0000", code="invalid_body")
-    return NewEvent(_encode(body).decode(), event.key)
+    return NewEvent(body.json(), event.key)
 
 
 def closing_status(events: Iterable[IncomingEvent]) -> Status | None:
@@ -148,20 +134,11 @@ def checked_title(text: str | None) -> str | None:
     return text
 
 
-def whole_number(text: str | None, default: int, most: int) -> int:
-    """A `limit`: one and more, and whatever is above the most is taken as the most."""
-    if text is None or text == "":
-        return default
-    if not text.isascii() or not text.isdigit() or not text.strip("0"):
-        raise BadRequest("a limit is a whole number of 1 and more", code="invalid_limit", param="limit")
-    return most if len(text) > _DIGITS else min(int(text), most)
-
-
 def event_cursor(text: str | None) -> int | None:
     """An event's id, as `after` and `Last-Event-ID` carry it."""
     if text is None or text == "":
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+    if not text.isascii() or not text.isdigit() or len(text) > DIGITS_MOST:
         raise BadRequest("a cursor is the id of an event", code="invalid_cursor", param="after")
     return int(text)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qsl, quote
 
 from litestar import Request, Response, get, patch, post
 from litestar.params import FromPath
@@ -13,7 +12,8 @@ from agentops.core.errors import BadRequest, NotFound
 from agentops.core.http.answers import Answer, json_answer
 from agentops.core.http.bodies import decode_json, media_type_of, read_body, read_json, require_json
 from agentops.core.http.express import EXPRESS
-from agentops.core.http.gate import ENCODED_SLASH, context_of
+from agentops.core.http.gate import context_of
+from agentops.core.http.paging import limit_of, next_page, query_of
 from agentops.core.http.sse import EventStream
 from agentops.core.plugin import NoSettings
 from agentops.core.ports.feature import Feature
@@ -78,12 +78,12 @@ class Runs(Feature[NoSettings]):
         return json_answer(run, 201 if is_new else 200)
 
     async def list_runs(self, request: AnyRequest) -> Response[bytes]:
-        asked = _query(request)
-        limit = incoming.whole_number(asked.get("limit"), DEFAULT_LIMIT, MOST)
+        asked = query_of(request)
+        limit = limit_of(asked, DEFAULT_LIMIT, MOST)
         status = incoming.checked_status(asked.get("status") or None)
         query = RunQuery(limit + 1, asked.get("before") or None, status, asked.get("q") or None)
         runs = await self._storage.list_runs(request.user.project, query)
-        headers = _next(request, before=runs[limit - 1].id) if len(runs) > limit else {}
+        headers = next_page(request, before=runs[limit - 1].id) if len(runs) > limit else {}
         return json_answer(runs[:limit], headers=headers)
 
     async def get_run(self, request: AnyRequest, run_id: FromPath[str]) -> Response[bytes]:
@@ -125,12 +125,12 @@ class Runs(Feature[NoSettings]):
         return json_answer({"count": len(ids), "first": str(ids[0]), "last": str(ids[-1])}, 201)
 
     async def list_events(self, request: AnyRequest, run_id: FromPath[str]) -> Response[bytes]:
-        asked = _query(request)
-        limit = incoming.whole_number(asked.get("limit"), DEFAULT_LIMIT, MOST)
+        asked = query_of(request)
+        limit = limit_of(asked, DEFAULT_LIMIT, MOST)
         after = incoming.event_cursor(asked.get("after")) or 0
         run = incoming.run_name(run_id)
         events, more = await self._events.page(request.user.project, run, after, limit)
-        headers = _next(request, after=str(events[-1].id)) if more else {}
+        headers = next_page(request, after=str(events[-1].id)) if more else {}
         return Answer(f"[{','.join(map(EventSplicer(run).json, events))}]".encode(), headers=headers)
 
     async def stream_run(self, request: AnyRequest, run_id: FromPath[str]) -> Response[bytes]:
@@ -138,10 +138,10 @@ class Runs(Feature[NoSettings]):
         return EventStream(await self._events.follow(request.user.project, run, after))
 
     async def list_feed(self, request: AnyRequest) -> Response[bytes]:
-        asked = _query(request)
-        limit = incoming.whole_number(asked.get("limit"), DEFAULT_LIMIT, MOST)
+        asked = query_of(request)
+        limit = limit_of(asked, DEFAULT_LIMIT, MOST)
         items, more = await self._events.feed(request.user.project, asked.get("after") or None, limit)
-        headers = _next(request, after=items[-1].cursor) if more else {}
+        headers = next_page(request, after=items[-1].cursor) if more else {}
         return Answer(f"[{','.join(map(_feed_json, items))}]".encode(), headers=headers)
 
     async def stream_feed(self, request: AnyRequest) -> Response[bytes]:
@@ -152,22 +152,9 @@ def _feed_json(item: FeedItem) -> str:
     return EventSplicer(item.run).json(item.event)
 
 
-def _query(request: AnyRequest) -> dict[str, str]:
-    raw = request.scope["query_string"]
-    return dict(parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)) if raw else {}
-
-
 def _resume_point(request: AnyRequest) -> str | None:
     """`Last-Event-ID` wins over `?after=`: a browser sends it when it reconnects, to the address it had at first."""
     for name, value in request.scope["headers"]:
         if name == b"last-event-id" and value.strip():
             return str(value.strip().decode("latin-1"))
-    return _query(request).get("after") or None
-
-
-def _next(request: AnyRequest, **place: str) -> dict[str, str]:
-    """The same question from another place on, as a `Link` header that a client may follow blindly."""
-    asked = {**_query(request), **place}
-    query = "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in asked.items())
-    path = "%2F".join(map(quote, request.scope["path"].split(ENCODED_SLASH)))
-    return {"Link": f'<{path}?{query}>; rel="next"'}
+    return query_of(request).get("after") or None
