@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
+from agentops.core.errors import Rejected
+from agentops.core.identity import Identity
 from agentops.core.ports.auth import Caller
+from agentops.core.ports.credential import DescribesCredential
 from agentops.core.secret import Secret
 from agentops.plugins.auth.static_key import StaticKey, StaticKeySettings
-from agentops.testing.auth import AuthContract
+from agentops.testing.auth import AuthContract, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEYS = [Secret("correct-horse-battery"), Secret("the-key-of-last-month")]
 
@@ -49,6 +57,118 @@ class TestStaticKeyThatForbids(AuthContract):
         return Caller([(b"x-olumi-assist-key", b"incorrect-horse")])
 
 
+class TestStaticKeyAsABearerToken(AuthContract):
+    @pytest.fixture
+    def authenticator(self) -> StaticKey:
+        return StaticKey(StaticKeySettings(header="Authorization", scheme="Bearer", keys=KEYS))
+
+    @pytest.fixture
+    def good(self) -> Caller:
+        return Caller([(b"authorization", b"Bearer " + KEYS[1].reveal().encode())])
+
+    @pytest.fixture
+    def wrong(self) -> Caller:
+        return Caller([(b"authorization", b"Bearer incorrect-horse")])
+
+    @pytest.fixture
+    def near_good(self, good: Caller) -> Sequence[Caller]:
+        sent = KEYS[1].reveal()
+        values = ["Bearer", f"Bearer {sent[:-1]}", f"Bearer {sent} {sent}", f"Bearer, {sent}", f"Bearer\t{sent}"]
+        return [Caller([(b"authorization", value.encode())]) for value in values]
+
+
 async def test_without_a_key_it_is_not_armed_and_lets_nobody_in_by_itself() -> None:
     assert StaticKey().armed is False
     assert await StaticKey().authenticate(Caller([])) is None
+    assert isinstance(await verdict(StaticKey(), Caller([(b"x-api-key", b"any")])), Rejected)
+
+
+async def test_one_key_can_be_rolled_while_the_other_works() -> None:
+    old, new = KEYS
+    before, between, after = StaticKey(keys=[old]), StaticKey(keys=[new, old]), StaticKey(keys=[new])
+    verdicts = {
+        (name, key): isinstance(await verdict(one, Caller([(b"x-api-key", key.reveal().encode())])), Identity)
+        for name, one in {"before": before, "between": between, "after": after}.items()
+        for key in KEYS
+    }
+    assert [who for who, let_in in verdicts.items() if let_in] == [
+        ("before", old),
+        ("between", old),
+        ("between", new),
+        ("after", new),
+    ]
+
+
+async def test_every_key_is_compared_whichever_matches(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    matches = Secret.matches
+
+    def counted(self: Secret, presented: str) -> bool:
+        compared.append(self.reveal())
+        return matches(self, presented)
+
+    monkeypatch.setattr(Secret, "matches", counted)
+    for presented in (KEYS[0].reveal(), KEYS[1].reveal(), "neither"):
+        compared.clear()
+        await verdict(StaticKey(StaticKeySettings(keys=KEYS)), Caller([(b"x-api-key", presented.encode())]))
+        assert compared == [key.reveal() for key in KEYS]
+
+
+@pytest.mark.parametrize("value", ["bearer {}", "BEARER {}", "Bearer   {}"])
+async def test_the_case_of_a_scheme_and_the_blanks_behind_it_do_not_matter(value: str) -> None:
+    authenticator = StaticKey(StaticKeySettings(header="Authorization", scheme="Bearer", keys=KEYS))
+    sent = Caller([(b"authorization", value.format(KEYS[0].reveal()).encode())])
+    assert isinstance(await verdict(authenticator, sent), Identity)
+
+
+@pytest.mark.parametrize("value", ["Basic {}", "{}", "Bearer{}", "Token {}", "DPoP {}"])
+async def test_another_scheme_is_left_to_the_next(value: str) -> None:
+    authenticator = StaticKey(StaticKeySettings(header="Authorization", scheme="Bearer", keys=KEYS))
+    assert await verdict(authenticator, Caller([(b"authorization", value.format(KEYS[0].reveal()).encode())])) is None
+
+
+async def test_an_empty_key_lets_nobody_in_even_if_it_was_configured() -> None:
+    empty = StaticKeySettings(keys=[Secret("")])
+    assert await verdict(StaticKey(empty), Caller([(b"x-api-key", b"")])) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "scheme"),
+    [
+        ({}, {"type": "apiKey", "in": "header", "name": "x-api-key"}),
+        ({"header": "Authorization"}, {"type": "apiKey", "in": "header", "name": "Authorization"}),
+        ({"header": "authorization", "scheme": "Bearer"}, {"type": "http", "scheme": "bearer"}),
+        ({"header": "X-Key", "scheme": "Key"}, {"type": "apiKey", "in": "header", "name": "X-Key"}),
+    ],
+)
+def test_it_says_in_which_header_it_wants_the_key(settings: dict[str, Any], scheme: dict[str, str]) -> None:
+    authenticator = StaticKey(**settings)
+    assert isinstance(authenticator, DescribesCredential)
+    assert authenticator.credential() == scheme
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "empty": ({"keys": [Secret("")]}, "keys[0]", "whoever sends an empty one would match it"),
+    "blank": ({"keys": [Secret("fine"), Secret(" \t ")]}, "keys[1]", "begins or ends with white space"),
+    "space-behind": ({"keys": [Secret("a key ")]}, "keys[0]", "begins or ends with white space"),
+    "line-break-behind": ({"keys": [Secret("a-key\r\n\n")]}, "keys[0]", "begins or ends with white space"),
+    "line-break-inside": ({"keys": [Secret("a\nkey")]}, "keys[0]", "characters that a header does not carry"),
+    "not-ascii": ({"keys": [Secret("schlüssel")]}, "keys[0]", "characters that a header does not carry"),
+    "nul": ({"keys": [Secret("a\0key")]}, "keys[0]", "characters that a header does not carry"),
+    "permission": ({"permissions": ["runs:read", "run"]}, "permissions[1]", "'run' is not a permission"),
+}
+
+
+@pytest.mark.parametrize(("settings", "key", "said"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_the_settings_is_told(settings: dict[str, Any], key: str, said: str) -> None:
+    given = StaticKeySettings(**settings)
+    (problem,) = StaticKey(given).check()
+    assert problem.key == key
+    assert said in str(problem)
+    assert "" not in (problem.what, problem.why, problem.remedy)
+    assert [secret for secret in given.keys if secret.reveal() and secret.reveal() in str(problem)] == []
+
+
+def test_a_key_may_hold_all_that_a_header_carries_and_be_as_short_as_it_was() -> None:
+    everything = "".join(map(chr, range(33, 127)))
+    assert list(StaticKey(StaticKeySettings(keys=[Secret(everything), Secret("two words"), Secret("k")])).check()) == []

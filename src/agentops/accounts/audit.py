@@ -10,16 +10,18 @@ from sqlalchemy import insert, select
 
 from agentops.core.records import now_ms
 from agentops.sql.tables import audit
+from agentops.sql.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from agentops.core.ports.storage import Storage
 
 EXPORTED_AT_ONCE: Final = 1_000
+NUMBER_MOST: Final = 2**63 - 1
 TEXT_MOST: Final = 300
 """What strangers send, a name they try to sign in with, is kept as far as it helps to find them."""
 
@@ -82,31 +84,31 @@ async def record(
         "project": origin.project,
         "lane": origin.lane,
         "actor": _kept(origin.actor),
-        "credential": origin.credential,
+        "credential": _kept(origin.credential),
         "action": action,
         "target": _kept(target),
         "outcome": outcome,
         "reason": reason,
-        "address": origin.address,
-        "request_id": origin.request_id,
+        "address": _kept(origin.address),
+        "request_id": _kept(origin.request_id),
         "details": msgspec.json.encode(dict(details)).decode(),
     }
     await connection.execute(insert(audit), row)
 
 
 async def page(storage: Storage[Any], project: str, wanted: Filter) -> Sequence[Entry]:
-    query = select(audit).where(audit.c.project == project).order_by(audit.c.id.desc()).limit(wanted.limit)
+    query = select(audit).order_by(audit.c.id.desc()).limit(wanted.limit)
     for name in ("actor", "action", "target", "outcome"):
         value = getattr(wanted, name)
         if value is not None:
-            query = query.where(audit.c[name] == value)
+            query = query.where(audit.c[name] == _kept(value))
     if wanted.before is not None:
-        query = query.where(audit.c.id < wanted.before)
+        query = query.where(audit.c.id < _number(wanted.before))
     if wanted.since is not None:
-        query = query.where(audit.c.at >= wanted.since)
+        query = query.where(audit.c.at >= _number(wanted.since))
     if wanted.until is not None:
-        query = query.where(audit.c.at < wanted.until)
-    return await _read(storage, query)
+        query = query.where(audit.c.at < _number(wanted.until))
+    return await _read(storage, query, project)
 
 
 async def everything(storage: Storage[Any], project: str | None) -> AsyncIterator[Entry]:
@@ -114,9 +116,7 @@ async def everything(storage: Storage[Any], project: str | None) -> AsyncIterato
     after = 0
     while True:
         query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(EXPORTED_AT_ONCE)
-        if project is not None:
-            query = query.where(audit.c.project == project)
-        entries = await _read(storage, query)
+        entries = await _read(storage, query, project)
         for entry in entries:
             yield entry
         if len(entries) < EXPORTED_AT_ONCE:
@@ -124,15 +124,26 @@ async def everything(storage: Storage[Any], project: str | None) -> AsyncIterato
         after = int(entries[-1].id)
 
 
-async def _read(storage: Storage[Any], query: Select[Any]) -> Sequence[Entry]:
+async def _read(storage: Storage[Any], query: Select[Any], project: str | None) -> Sequence[Entry]:
+    if project is not None:
+        if not storable(project):
+            return []
+        query = query.where(audit.c.project == project)
     async with storage.read() as connection:
-        return [_entry(row) for row in await connection.execute(query)]
+        return [_entry(row) for row in (await connection.execute(query)).mappings()]
 
 
-def _entry(row: Row[Any]) -> Entry:
-    values = {**row._mapping, "id": str(row.id), "details": msgspec.Raw(row.details.encode())}  # noqa: SLF001
+def _entry(row: RowMapping) -> Entry:
+    values: dict[str, Any] = {**row, "id": str(row["id"]), "details": msgspec.Raw(row["details"].encode())}
     return Entry(**values)
 
 
-def _kept(text: str) -> str:
+def _kept(text: str | None) -> str | None:
+    if text is None:
+        return None
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:TEXT_MOST])
+
+
+def _number(asked: int) -> int:
+    """What is asked for may be larger than any number that a database can compare."""
+    return max(-NUMBER_MOST, min(asked, NUMBER_MOST))

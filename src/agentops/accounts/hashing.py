@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import VerificationError
 
 from agentops.core.errors import Unavailable
 
@@ -27,8 +27,11 @@ THREADS: Final = 2
 WAITING_MOST: Final = 64
 
 _hasher: Final = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, type=Type.ID)
+_NOBODYS: Final = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${'A' * 22}${'A' * 43}"
+"""A hash with today's parameters that no password has; written down, so that not even the first use costs more."""
+
 _pool: Final = ThreadPoolExecutor(THREADS, thread_name_prefix="argon2")
-_busy = 0
+_places: Final = BoundedSemaphore(WAITING_MOST)
 
 
 async def hashed(secret: str) -> str:
@@ -42,7 +45,7 @@ async def matches(stored: str, secret: str) -> bool:
 
 async def matches_nobody(secret: str) -> None:
     """Take as long as a real comparison, so that time does not tell who exists."""
-    await _run(_verify, await asyncio.to_thread(_dummy), secret)
+    await _run(_verify, _NOBODYS, secret)
 
 
 def outdated(stored: str) -> bool:
@@ -51,28 +54,20 @@ def outdated(stored: str) -> bool:
 
 
 async def _run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """A caller that is cancelled leaves its hash running, so the queue is counted by what runs, not by who waits."""
-    global _busy  # noqa: PLW0603 - one machine, one pool, one count
-    if _busy >= WAITING_MOST:
+    """A place is given back when its hash ends, whatever became of the caller and its event loop.
+
+    A caller that goes away while it waits takes its hash out of the queue.
+    """
+    if not _places.acquire(blocking=False):
         raise Unavailable("too many credentials are being checked at once", code="overloaded")
-    _busy += 1
-    future = asyncio.get_running_loop().run_in_executor(_pool, lambda: function(*args, **kwargs))
-    future.add_done_callback(_one_less)
-    return await asyncio.shield(future)
-
-
-def _one_less(_: object) -> None:
-    global _busy  # noqa: PLW0603
-    _busy -= 1
+    future = _pool.submit(function, *args, **kwargs)
+    future.add_done_callback(lambda _: _places.release())
+    return await asyncio.wrap_future(future)
 
 
 def _verify(stored: str, secret: str) -> bool:
+    """What is no hash, or no text that could be hashed, is a `ValueError`."""
     try:
         return _hasher.verify(stored, secret)
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, ValueError):
         return False
-
-
-@cache
-def _dummy() -> str:
-    return _hasher.hash("nobody")

@@ -10,13 +10,16 @@ import secrets
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from agentops.core.secret import MASK
+
 DIGITS: Final = 64
 LOOKUP_DIGITS: Final = 16
 CHECKSUM_DIGITS: Final = 8
 SHOWN: Final = 7
 """How much of a key is shown later, so that its owner knows which it is."""
 
-PREFIX: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,30}_$"
+PREFIX: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,30}_(?!\n)$"
+"""A line break would be let through by `$` alone, and no header carries one."""
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -26,6 +29,9 @@ class KeyText(NamedTuple):
 
     lookup: str
     secret: str
+
+    def __repr__(self) -> str:
+        return f"KeyText(lookup={self.lookup!r}, secret={MASK})"
 
 
 def make_key(prefix: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -34,6 +35,9 @@ NETWORKS_MOST: Final = 50
 NETWORK_LONGEST: Final = 50
 TOLD_MOST: Final = 60
 """How much of what was refused is told in the error."""
+
+_ID: Final = re.compile(r"[0-9a-f]{16}\Z")
+"""Somebody may send the key itself by mistake, and statements with their values are what a driver logs."""
 
 State = Literal["active", "expired", "revoked"]
 
@@ -199,7 +203,7 @@ async def _one(
     query = _of(project, owner).where(keys.c.id == key_id)
     if to_change:
         query = query.with_for_update()
-    possible = storable(project) and storable(owner or "") and storable(key_id)
+    possible = storable(project) and storable(owner or "") and _ID.match(key_id)
     key = next(iter(await _read(connection, query) if possible else ()), None)
     if key is None:
         raise NotFound("there is no such key")

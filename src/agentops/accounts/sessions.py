@@ -19,9 +19,10 @@ from sqlalchemy import delete, insert, select, update
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed, matches, matches_nobody, outdated
-from agentops.accounts.users import PASSWORD_MOST, User, folded, user_of
-from agentops.core.errors import Unauthorized
+from agentops.accounts.users import NAME_MOST, PASSWORD_MOST, User, folded, user_of
+from agentops.core.errors import Unauthorized, Unavailable
 from agentops.core.records import now_ms
+from agentops.core.secret import MASK
 from agentops.sql.tables import sessions, users
 from agentops.sql.text import storable
 
@@ -45,6 +46,9 @@ class SignedIn(NamedTuple):
     session: str
     refresh_token: str
 
+    def __repr__(self) -> str:
+        return f"SignedIn(user={self.user!r}, session={self.session!r}, refresh_token={MASK})"
+
 
 class Sessions:
     """Sign-ins on one storage; failures are counted by account and by address before anything is hashed."""
@@ -63,15 +67,14 @@ class Sessions:
         account, address = folded(username), origin.address or ""
         self._by_address.take(address)
         self._by_account.take(account)
-        row = await self._row_named(account)
-        known = row is not None and row.disabled_at is None
-        if not await self._proves(row if known else None, password):
-            await self._failed(origin, row)
+        try:
+            signed_in = await self._signed_in(origin, username, password)
+        except Unavailable:
+            self._give_back(account, address)
+            raise
+        if signed_in is None:
             raise Unauthorized("the username or the password is wrong", code="invalid_credentials")
-        assert row is not None  # noqa: S101 - nobody else proves anything
-        signed_in = await self._open(origin, row, password)
-        self._by_account.give_back(account)
-        self._by_address.give_back(address)
+        self._give_back(account, address)
         return signed_in
 
     async def refresh(self, origin: Origin, token: str) -> SignedIn:
@@ -86,7 +89,7 @@ class Sessions:
         async with self._storage.write() as connection:
             done = await connection.execute(update(sessions).where(mine, alive).values(rotated))
             row = await _session_and_user(connection, session_id)
-            if row is not None and row.ended_at is None and now < row.expires_at and row.disabled_at is None:
+            if row is not None and _runs(row, now):
                 if done.rowcount:
                     return SignedIn(user_of(row), session_id, _joined(session_id, successor))
                 if row.previous == _digest(secret) and now < row.rotated_at + self._grace_ms:
@@ -99,7 +102,7 @@ class Sessions:
         """End the family; one that is over already stays so."""
         async with self._storage.write() as connection:
             row = await _session_and_user(connection, session_id)
-            if row is not None and row.ended_at is None:
+            if row is not None:
                 await _end(connection, origin, session_id, row.user_id, "signed out")
 
     async def session_of(self, token: str) -> str | None:
@@ -110,49 +113,72 @@ class Sessions:
             return None
         async with self._storage.read() as connection:
             row = await _session_and_user(connection, session_id)
-        return session_id if row is not None and row.current == _digest(secret) else None
+        good = row is not None and row.current == _digest(secret) and _runs(row, now_ms())
+        return session_id if good else None
 
-    async def _proves(self, row: Row[Any] | None, password: str) -> bool:
-        if len(password) > PASSWORD_MOST or not storable(password):
-            return False
-        if row is None:
-            await matches_nobody(password)
-            return False
-        return await matches(row.password, password)
+    def _give_back(self, account: str, address: str) -> None:
+        self._by_account.give_back(account)
+        self._by_address.give_back(address)
 
-    async def _row_named(self, account: str) -> Row[Any] | None:
-        if not storable(account):
+    async def _signed_in(self, origin: Origin, username: str, password: str) -> SignedIn | None:
+        """A user who was changed while the password was proved has to prove it again."""
+        while True:
+            row = await self._row_named(username)
+            if not await _proves(row, password):
+                await self._failed(origin, username, row)
+                return None
+            assert row is not None  # noqa: S101 - nobody else proves anything
+            signed_in = await self._open(origin, row, password)
+            if signed_in is not None:
+                return signed_in
+
+    async def _row_named(self, username: str) -> Row[Any] | None:
+        if len(username) > NAME_MOST or not storable(username):
             return None
+        query = select(users).where(users.c.username_folded == folded(username))
         async with self._storage.read() as connection:
-            return (await connection.execute(select(users).where(users.c.username_folded == account))).first()
+            return (await connection.execute(query)).first()
 
-    async def _open(self, origin: Origin, row: Row[Any], password: str) -> SignedIn:
+    async def _open(self, origin: Origin, proven: Row[Any], password: str) -> SignedIn | None:
+        """Begin a family, unless the user is not as proven any more."""
+        again = await hashed(password) if outdated(proven.password) else None
+        same = (users.c.id == proven.id) & (users.c.password == proven.password) & users.c.disabled_at.is_(None)
         now = now_ms()
         session_id, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
         session = {
             "id": session_id,
-            "user_id": row.id,
+            "user_id": proven.id,
             "current": _digest(secret),
             "created_at": now,
             "expires_at": now + self._lives_ms,
         }
-        again = await hashed(password) if outdated(row.password) else None
         async with self._storage.write() as connection:
+            row = (await connection.execute(select(users).where(same).with_for_update())).first()
+            if row is None:
+                return None
             await connection.execute(delete(sessions).where(sessions.c.expires_at < now - FORGOTTEN_MS))
             await connection.execute(insert(sessions), session)
             if again is not None:
-                same = (users.c.id == row.id) & (users.c.password == row.password)
-                await connection.execute(update(users).where(same).values(password=again))
+                await connection.execute(update(users).where(users.c.id == row.id).values(password=again))
             who = origin._replace(project=row.project, actor=row.username, credential=f"session:{session_id}")
             await audit.record(connection, who, "session.login", row.id)
         return SignedIn(user_of(row), session_id, _joined(session_id, secret))
 
-    async def _failed(self, origin: Origin, row: Row[Any] | None) -> None:
-        who = origin._replace(project=row.project if row is not None else origin.project)
+    async def _failed(self, origin: Origin, username: str, row: Row[Any] | None) -> None:
+        who = origin._replace(project=row.project if row is not None else origin.project, actor=username)
         reason = "wrong password" if row is not None and row.disabled_at is None else "unknown or disabled"
         async with self._storage.write() as connection:
             target = row.id if row is not None else ""
             await audit.record(connection, who, "session.login", target, outcome="refused", reason=reason)
+
+
+async def _proves(row: Row[Any] | None, password: str) -> bool:
+    if len(password) > PASSWORD_MOST or not storable(password):
+        return False
+    if row is None or row.disabled_at is not None:
+        await matches_nobody(password)
+        return False
+    return await matches(row.password, password)
 
 
 async def _session_and_user(connection: AsyncConnection, session_id: str) -> Row[Any] | None:
@@ -162,12 +188,18 @@ async def _session_and_user(connection: AsyncConnection, session_id: str) -> Row
         .join(users, users.c.id == sessions.c.user_id)
         .where(sessions.c.id == session_id)
     )
-    return (await connection.execute(query)).first()
+    return (await connection.execute(query)).first() if storable(session_id) else None
+
+
+def _runs(row: Row[Any], now: int) -> bool:
+    return row.ended_at is None and now < row.expires_at and row.disabled_at is None
 
 
 async def _end(connection: AsyncConnection, origin: Origin, session_id: str, user_id: str, reason: str) -> None:
-    await connection.execute(update(sessions).where(sessions.c.id == session_id).values(ended_at=now_ms()))
-    await audit.record(connection, origin, "session.end", user_id, {"session": session_id}, reason=reason)
+    """Of two who end it at once one does, and tells of it."""
+    running = (sessions.c.id == session_id) & sessions.c.ended_at.is_(None)
+    if (await connection.execute(update(sessions).where(running).values(ended_at=now_ms()))).rowcount:
+        await audit.record(connection, origin, "session.end", user_id, {"session": session_id}, reason=reason)
 
 
 def _parsed(token: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, text
 
 from agentops.core.permissions import ROLES, common
 from agentops.core.records import now_ms
+from agentops.sql.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,7 +30,8 @@ _MANY: Final = text(f"{_COLUMNS} WHERE s.id IN :ids").bindparams(bindparam("ids"
 
 async def as_of_now(storage: Storage[Any], identity: Identity) -> Identity | None:
     """The identity with the project and no more than the rights of its user; nothing once its session is over."""
-    row = await storage.read_row(_ONE, _session(identity))
+    session = _session(identity)
+    row = await storage.read_row(_ONE, session) if storable(session) else None
     return None if row is None else _bounded(identity, row)
 
 

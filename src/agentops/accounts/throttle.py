@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.errors import TooManyRequests
@@ -22,22 +23,28 @@ class Throttle:
         self._failures = failures
         self._seconds = seconds
         self._clock = clock
-        self._seen: OrderedDict[str, list[float]] = OrderedDict()
+        self._seen: OrderedDict[bytes, list[float]] = OrderedDict()
 
     def take(self, who: str) -> None:
         """Count an attempt before it is made, so that many at once count too; refuse the one that is too many."""
-        now = self._clock()
-        recent = [at for at in self._seen.get(who, ()) if at > now - self._seconds]
+        now, key = self._clock(), _key(who)
+        recent = [at for at in self._seen.get(key, ()) if at > now - self._seconds]
         if len(recent) >= self._failures:
             wait = max(1, math.ceil(recent[0] + self._seconds - now))
             raise TooManyRequests("too many attempts; wait before the next", headers={"Retry-After": str(wait)})
-        self._seen[who] = [*recent, now]
-        self._seen.move_to_end(who)
+        self._seen[key] = [*recent, now]
+        self._seen.move_to_end(key)
         if len(self._seen) > REMEMBERED_MOST:
             self._seen.popitem(last=False)
 
     def give_back(self, who: str) -> None:
-        """The attempt that was taken last succeeded, and is no failure."""
-        taken = self._seen.pop(who, [])[:-1]
+        """The attempt that was taken last is no failure: it succeeded, or nothing could be found out."""
+        key = _key(who)
+        taken = self._seen.pop(key, [])[:-1]
         if taken:
-            self._seen[who] = taken
+            self._seen[key] = taken
+
+
+def _key(who: str) -> bytes:
+    """Strangers choose the names: a digest of each takes the same room, however long the name is."""
+    return blake2b(who.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from difflib import get_close_matches
 from importlib import import_module
 from inspect import cleandoc
 from typing import Any, Final
@@ -18,6 +19,9 @@ COMMANDS: Final = {
     "check": "Say what is wrong with a deployment, or what it is.",
     "init": "Write a configuration file to start from.",
     "schema": "Print the JSON Schema of configuration files.",
+    "users": "Make and change the users who sign in with a password.",
+    "keys": "Make, revoke and replace API keys.",
+    "audit": "Read the audit trail.",
     "tail": "Print the events of a run, and follow it live.",
     "export": "Write runs and events as NDJSON.",
     "import": "Read back what `export` wrote.",
@@ -47,7 +51,8 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            raise click.exceptions.NoSuchCommand(cmd_name, possibilities=list(COMMANDS), ctx=ctx)
+            nearest = get_close_matches(cmd_name, COMMANDS, n=1)
+            raise click.exceptions.NoSuchCommand(cmd_name, possibilities=nearest, ctx=ctx)
         module = "import_" if cmd_name == "import" else cmd_name
         command: click.Command = import_module(f"agentops.cli.commands.{module}").command
         if _debug_option not in command.params:
@@ -98,10 +103,12 @@ def main() -> None:
 
 
 def _complete(command: click.Command) -> None:
-    """Give it `--debug`, and keep the lines of its help where they are indented, for click would join them."""
+    """Give it and those in it `--debug`, and keep the lines of its help where they are indented: click joins them."""
     command.params.append(_debug_option)
     paragraphs = cleandoc(command.help or "").split("\n\n")
     command.help = "\n\n".join(f"\b\n{text}" if "\n  " in text else text for text in paragraphs)
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _complete(inner)
 
 
 _complete(main)

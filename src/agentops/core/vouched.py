@@ -20,55 +20,103 @@ if TYPE_CHECKING:
     from agentops.core.ports.auth import Authenticator
 
 
-class _Watched(NamedTuple):
-    authenticator: Authenticator
+class Vouched:
+    """Asks each authenticator, every few seconds and when told of a change, which of its identities still hold.
+
+    Each answers for itself: one that hangs or fails keeps only its own streams open, until it answers again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._numbers = count()
+        self._readers: dict[int, _Readers] = {}
+        self._failing = asyncio.Event()
+        self._failure: Exception | None = None
+
+    def watch(self, authenticator: Authenticator | None, identity: Identity, end: Callable[[], None]) -> Watch | None:
+        """Call `end` once this identity holds no longer; nothing is kept of those that cannot be withdrawn."""
+        if authenticator is None or not (isinstance(authenticator, Rechecks) or identity.expires_at is not None):
+            return None
+        watch = Watch(id(authenticator), next(self._numbers))
+        if watch.authenticator not in self._readers:
+            self._readers[watch.authenticator] = _Readers(authenticator, self._seconds, self._fail)
+        self._readers[watch.authenticator].streams[watch.number] = _Stream(identity, end)
+        return watch
+
+    def forget(self, watch: Watch | None) -> None:
+        """To be called when the stream has ended, whatever ended it."""
+        if watch is not None:
+            readers = self._readers[watch.authenticator]
+            del readers.streams[watch.number]
+            if not readers.streams:
+                readers.close()
+                del self._readers[watch.authenticator]
+
+    def changed(self) -> None:
+        """Some credential or right was changed by this process: ask now."""
+        for readers in self._readers.values():
+            readers.changed.set()
+
+    async def step(self) -> None:
+        """End what has expired, every few seconds; raise what an authenticator raised, as soon as one does."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._failing.wait(), self._seconds)
+        now = time.time()
+        for readers in list(self._readers.values()):
+            readers.end(lambda identity: identity.expires_at is not None and identity.expires_at <= now)
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            self._failing.clear()
+            raise failure
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._failing.set()
+
+
+class Watch(NamedTuple):
+    """What is given up by `forget`."""
+
+    authenticator: int
+    number: int
+
+
+class _Stream(NamedTuple):
     identity: Identity
     end: Callable[[], None]
 
 
-class Vouched:
-    """Asks each authenticator, every few seconds and when told of a change, which of its identities still hold."""
+class _Readers:
+    """The streams whose readers one authenticator vouched for. It is asked for as long as there are any."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, authenticator: Authenticator, seconds: float, fail: Callable[[Exception], None]) -> None:
+        self.streams: dict[int, _Stream] = {}
+        self.changed = asyncio.Event()
         self._seconds = seconds
-        self._watched: dict[int, _Watched] = {}
-        self._numbers = count()
-        self._changed = asyncio.Event()
+        self._fail = fail
+        rechecks = authenticator if isinstance(authenticator, Rechecks) else None
+        self._asking = asyncio.create_task(self._ask_on(rechecks)) if rechecks is not None else None
+        self._vouched_by = authenticator
+        """Kept, for it is known by its `id`."""
 
-    def watch(self, authenticator: Authenticator | None, identity: Identity, end: Callable[[], None]) -> int | None:
-        """Call `end` once this identity holds no longer; nothing is kept of those that cannot be withdrawn."""
-        if authenticator is None or not (isinstance(authenticator, Rechecks) or identity.expires_at is not None):
-            return None
-        number = next(self._numbers)
-        self._watched[number] = _Watched(authenticator, identity, end)
-        return number
+    def close(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
 
-    def forget(self, number: int | None) -> None:
-        if number is not None:
-            self._watched.pop(number, None)
+    def end(self, ends: Callable[[Identity], bool]) -> None:
+        for stream in list(self.streams.values()):
+            if ends(stream.identity):
+                stream.end()
 
-    def changed(self) -> None:
-        """Some credential or right was changed by this process: ask now."""
-        self._changed.set()
-
-    async def step(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), self._seconds)
-        self._changed.clear()
-        await self.recheck()
-
-    async def recheck(self) -> None:
-        """End what has expired, then what its authenticator would not let in again."""
-        now = time.time()
-        held: dict[Authenticator, set[Identity]] = {}
-        for watched in list(self._watched.values()):
-            if watched.identity.expires_at is not None and watched.identity.expires_at <= now:
-                watched.end()
+    async def _ask_on(self, authenticator: Rechecks) -> None:
+        """A change that comes while it is asked may be missing from its answer, so it is asked once more."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), self._seconds)
+            self.changed.clear()
+            try:
+                withdrawn = frozenset(await authenticator.withdrawn({each.identity for each in self.streams.values()}))
+            except Exception as error:  # noqa: BLE001 - whatever it raises, it is asked again
+                self._fail(error)
             else:
-                held.setdefault(watched.authenticator, set()).add(watched.identity)
-        for authenticator, identities in held.items():
-            if isinstance(authenticator, Rechecks):
-                withdrawn = set(await authenticator.withdrawn(identities))
-                for watched in list(self._watched.values()):
-                    if watched.authenticator is authenticator and watched.identity in withdrawn:
-                        watched.end()
+                self.end(withdrawn.__contains__)

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import uvicorn
 
+from agentops.cli.serving.trailers import WithoutTrailers
 from agentops.core.kit import Kit
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ async def serving(served: Kit | Litestar, *inside: Kit) -> AsyncGenerator[LiveSe
             lifespan="off",
             log_config=None,
             access_log=False,
+            http=WithoutTrailers,
+            proxy_headers=False,  # as for `agentops serve`: the peer is whoever connects, not who a header says
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

@@ -13,6 +13,7 @@ from agentops.cli.failures import NotNow
 from agentops.cli.serving.announcing import announce, when_it_answers
 from agentops.cli.serving.listening import BACKLOG, bind, url_of
 from agentops.cli.serving.starting import Starting
+from agentops.cli.serving.trailers import WithoutTrailers
 from agentops.cli.serving.worker import TARGET
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _config(app: Any, factory: bool = False, workers: int = 1) -> uvicorn.Config
         app,
         factory=factory,
         workers=workers,
-        http="httptools",
+        http=WithoutTrailers,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
-from msgspec import Meta, field
+from msgspec import field
 
+from agentops.core.auth_settings import HeaderName, NotEmpty, check_permissions, check_secret
 from agentops.core.errors import Rejected
 from agentops.core.identity import DEFAULT_PROJECT, Identity
 from agentops.core.plugin import Settings
@@ -13,40 +15,61 @@ from agentops.core.ports.auth import Authenticator
 from agentops.core.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agentops.core.ports.auth import Caller
+    from agentops.core.problem import Problem
 
 
 class StaticKeySettings(Settings):
     """`use = "static-key"`: whoever knows one of the keys may do what `permissions` say."""
 
-    header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")] = "x-api-key"
+    header: HeaderName = "x-api-key"
+    scheme: HeaderName | None = None
+    """The word before the key: with `Bearer` and the header `Authorization`, the key comes as a bearer token."""
     keys: list[Secret] = []
     """None at all leaves the lane open."""
     wrong_key_status: Literal[401, 403] = 401
-    subject: str = "static-key"
-    project: str = DEFAULT_PROJECT
+    subject: NotEmpty = "static-key"
+    project: NotEmpty = DEFAULT_PROJECT
     permissions: list[str] = field(default_factory=lambda: ["*"])
 
 
 class StaticKey(Authenticator[StaticKeySettings]):
     """Compares with every key, always, so that time tells nothing about which one nearly matched."""
 
-    def __init__(self, settings: StaticKeySettings | None = None, /, **values: object) -> None:
-        super().__init__(settings, **values)
-        given = self.settings
-        self._identity = Identity(given.subject, given.project, frozenset(given.permissions))
-
     @property
     def armed(self) -> bool:
         return bool(self.settings.keys)
 
+    def check(self) -> Iterator[Problem]:
+        for index, key in enumerate(self.settings.keys):
+            yield from check_secret(f"keys[{index}]", key)
+        yield from check_permissions("permissions", self.settings.permissions)
+
     def credential(self) -> dict[str, str]:
-        return {"type": "apiKey", "in": "header", "name": self.settings.header}
+        header, scheme = self.settings.header, self.settings.scheme
+        if scheme is not None and header.lower() == "authorization":
+            return {"type": "http", "scheme": scheme.lower()}
+        return {"type": "apiKey", "in": "header", "name": header}
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        presented = caller.header(self.settings.header)
+        presented = self._presented(caller)
         if presented is None:
             return None
         if sum(key.matches(presented) for key in self.settings.keys) == 0:
             raise Rejected(status=self.settings.wrong_key_status)
         return self._identity
+
+    def _presented(self, caller: Caller) -> str | None:
+        """An empty value presents nothing, and what follows another scheme is for another authenticator."""
+        value = caller.header(self.settings.header)
+        if not value or self.settings.scheme is None:
+            return value or None
+        scheme, _, key = value.partition(" ")
+        return key.lstrip(" ") if scheme.lower() == self.settings.scheme.lower() else None
+
+    @cached_property
+    def _identity(self) -> Identity:
+        given = self.settings
+        return Identity(given.subject, given.project, frozenset(given.permissions))

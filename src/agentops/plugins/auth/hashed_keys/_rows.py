@@ -1,0 +1,117 @@
+"""The row of a key, beside that of its owner: who it is for, what that may do now, and from where."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, text
+
+from agentops.core.identity import Identity
+from agentops.core.permissions import ROLES, common
+from agentops.core.records import now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from ipaddress import IPv4Network
+
+    from agentops.core.ports.storage import Storage
+
+READ_AT_ONCE: Final = 500
+"""Rows asked for in one query; databases bound how many values it may hold."""
+MAPPED_BITS: Final = 96
+"""What stands before the IPv4 address in an IPv6 address that maps one."""
+
+_COLUMNS: Final = """
+    SELECT k.id, k.shown, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
+           k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
+    FROM keys k LEFT JOIN users u ON u.id = k.owner
+"""
+_BY_LOOKUP: Final = f"{_COLUMNS} WHERE k.lookup = ?"
+_BY_ID: Final = text(f"{_COLUMNS} WHERE k.id IN :ids").bindparams(bindparam("ids", expanding=True))
+
+
+class Row(NamedTuple):
+    """A key as it is stored; the last three are of its owner, if that is a user of ours."""
+
+    id: str
+    shown: str
+    hash: str
+    project: str
+    owner: str
+    permissions: str
+    networks: str
+    expires_at: int
+    revoked_at: int | None
+    last_used_at: int | None
+    role: str | None
+    disabled_at: int | None
+    owner_project: str | None
+
+    @property
+    def ends_at(self) -> int:
+        return self.expires_at if self.revoked_at is None else min(self.expires_at, self.revoked_at)
+
+
+async def row_of(storage: Storage[Any], lookup: str) -> Row | None:
+    found = await storage.read_row(_BY_LOOKUP, lookup)
+    return None if found is None else Row(*found)
+
+
+async def rows_of(storage: Storage[Any], ids: Collection[str]) -> Sequence[Row]:
+    """Those of these keys that there are."""
+    every = list(ids)
+    async with storage.read() as connection:
+        return [
+            Row(*row)
+            for first in range(0, len(every), READ_AT_ONCE)
+            for row in await connection.execute(_BY_ID, {"ids": every[first : first + READ_AT_ONCE]})
+        ]
+
+
+def identity_of(row: Row) -> Identity | None:
+    """Who a key is for and what it may do now, if it may do anything; `ValueError` for a row that says neither."""
+    if row.ends_at <= now_ms() or row.disabled_at is not None:
+        return None
+    if row.role is not None and row.owner_project != row.project:
+        return None
+    rights = _rights(row.permissions, row.role)
+    return Identity(row.owner, row.project, rights, f"key:{row.id}", row.role, row.ends_at / 1000)
+
+
+@lru_cache(maxsize=4096)
+def _rights(permissions: str, role: str | None) -> frozenset[str]:
+    """What the key was granted; of a user of ours, no more than the role of today."""
+    granted = frozenset(_texts(permissions))
+    return granted if role is None else common(granted, ROLES.get(role, frozenset()))
+
+
+@lru_cache(maxsize=4096)
+def allowed_from(networks: str, peer: str | None) -> bool:
+    """Whether a peer is in one of these networks, or there are none; one without an address is in none."""
+    listed = [_plain(ip_network(network)) for network in _texts(networks)]
+    if not listed:
+        return True
+    try:
+        address = ip_address(peer or "")
+    except ValueError:
+        return False
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(plain in network for network in listed)
+
+
+def _plain(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """`::ffff:192.0.2.0/120` is `192.0.2.0/24`: the server may see a peer's address in either form."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ip_network((mapped, network.prefixlen - MAPPED_BITS))
+
+
+def _texts(stored: str) -> list[str]:
+    try:
+        return msgspec.json.decode(stored, type=list[str])
+    except msgspec.MsgspecError as error:
+        raise ValueError("the row of a key is damaged") from error

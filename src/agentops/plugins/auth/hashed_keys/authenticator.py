@@ -1,0 +1,112 @@
+"""Judges a key by its row, which is read on every request: state, end and rights are never older than the request."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from agentops.accounts.key_text import PREFIX, SHOWN, parse_key
+from agentops.core.auth_settings import HeaderName
+from agentops.core.errors import Rejected
+from agentops.core.plugin import Settings
+from agentops.core.ports.auth import Authenticator
+from agentops.plugins.auth.hashed_keys._proofs import Proofs
+from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, row_of, rows_of
+from agentops.plugins.auth.hashed_keys._uses import Uses
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection
+
+    from agentops.core.identity import Identity
+    from agentops.core.ports.auth import Caller
+    from agentops.core.ports.storage import Storage
+    from agentops.core.rungs import Rungs
+    from agentops.plugins.auth.hashed_keys._rows import Row
+
+
+class HashedKeysSettings(Settings):
+    """`use = "hashed-keys"`: keys that `agentops keys create` and the feature `keys` make."""
+
+    prefix: Annotated[str, Meta(pattern=PREFIX)] = "ak_"
+    """What each key begins with, so that leaked ones can be searched for; it ends in an underscore."""
+    header: HeaderName = "Authorization"
+    """Where the key is sent: in `Authorization` behind `Bearer`, in any other header alone."""
+
+
+class HashedKeys(Authenticator[HashedKeysSettings]):
+    """Refuses the unknown, the revoked, the expired and the wrong alike."""
+
+    _storage: Storage[Any]
+    _proofs: Proofs
+    _uses: Uses
+
+    def __init__(self, settings: HashedKeysSettings | None = None, /, **values: object) -> None:
+        super().__init__(settings, **values)
+        self._in_authorization = self.settings.header.lower() == "authorization"
+
+    @property
+    def prefix(self) -> str:
+        return self.settings.prefix
+
+    def credential(self) -> dict[str, str]:
+        if self._in_authorization:
+            return {"type": "http", "scheme": "bearer"}
+        return {"type": "apiKey", "in": "header", "name": self.settings.header}
+
+    @asynccontextmanager
+    async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
+        self._storage = rungs.storage
+        self._proofs = Proofs(rungs.signals)
+        self._uses = Uses(rungs.storage, rungs.signals)
+        async with self._uses.life(), self._proofs.life():
+            yield
+
+    async def authenticate(self, caller: Caller) -> Identity | None:
+        presented = self._presented(caller)
+        if presented is None:
+            return None
+        key = parse_key(presented, self.settings.prefix)
+        row = None if key is None else await row_of(self._storage, key.lookup)
+        if key is None or row is None or row.shown != presented[:SHOWN]:
+            raise Rejected
+        identity = identity_of(row)
+        if identity is None or not allowed_from(row.networks, caller.peer):
+            raise Rejected
+        if not await self._proofs.proves(row.id, key.secret, row.hash):
+            raise Rejected
+        self._uses.note(row.id, row.last_used_at)
+        return identity
+
+    async def withdrawn(self, identities: Collection[Identity]) -> Collection[Identity]:
+        """Those whose row, read again, allows something else than it did."""
+        ids = {identity.credential.removeprefix("key:") for identity in identities if identity.credential}
+        held = {_without_end(identity) for row in await rows_of(self._storage, ids) if (identity := _now_of(row))}
+        return [identity for identity in identities if _without_end(identity) not in held]
+
+    def _presented(self, caller: Caller) -> str | None:
+        """The text of a key of this prefix; another prefix is another authenticator's."""
+        value = caller.header(self.settings.header)
+        if value is None:
+            return None
+        if self._in_authorization:
+            scheme, _, value = value.partition(" ")
+            if scheme.lower() != "bearer":
+                return None
+            value = value.strip()
+        return value if value.startswith(self.settings.prefix) else None
+
+
+def _now_of(row: Row) -> Identity | None:
+    """A row that cannot be read lets nobody in, and keeps nobody else's streams open."""
+    try:
+        return identity_of(row)
+    except ValueError:
+        return None
+
+
+def _without_end(identity: Identity) -> Identity:
+    """A rotated key ends earlier than it would have; its streams need not end at once."""
+    return replace(identity, expires_at=None)

@@ -1,0 +1,208 @@
+"""The authenticator: which tokens it judges, what it remembers of them, and when it looks for keys again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+
+from agentops.core.errors import Rejected, StartError, Unavailable
+from agentops.core.ports.auth import Authenticator
+from agentops.core.secret import Secret
+from agentops.core.signals import Signals
+from agentops.plugins.auth.jwt._clock import Clock
+from agentops.plugins.auth.jwt._encoding import has_three_parts, taken_apart
+from agentops.plugins.auth.jwt._issuer import Issuer, NoKey, Vouched
+from agentops.plugins.auth.jwt._keys import FixedKey, Key, from_pem
+from agentops.plugins.auth.jwt._memory import Memory
+from agentops.plugins.auth.jwt._mistakes import mistakes
+from agentops.plugins.auth.jwt._published_keys import PublishedKeys
+from agentops.plugins.auth.jwt._unfit import NotOurs, Unfit
+from agentops.plugins.auth.jwt.settings import IssuerSettings, JwtSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+
+    from agentops.core.identity import Identity
+    from agentops.core.ports.auth import Caller
+    from agentops.core.problem import Problem
+    from agentops.core.rungs import Rungs
+    from agentops.plugins.auth.jwt._encoding import Token
+    from agentops.plugins.auth.jwt._issuer import Keys
+
+TURN: Final = 50
+"""So many tokens are judged before others get their turn on the loop."""
+
+
+class Jwt(Authenticator[JwtSettings]):
+    """Believes tokens that an issuer of its settings has signed, for as long as they say."""
+
+    def __init__(self, settings: JwtSettings | None = None, /, **values: object) -> None:
+        super().__init__(settings, **values)
+        self.clock = Clock()
+        self._signals = Signals()
+        self._seen: Memory[str, Vouched] = Memory(self.settings.cache_tokens)
+        self._shown: Memory[Identity, str] = Memory(self.settings.cache_tokens)
+
+    def check(self) -> Iterable[Problem]:
+        return mistakes(self.settings)
+
+    def credential(self) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+    @asynccontextmanager
+    async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
+        """Fetch the published keys, and go on without those that do not come soon."""
+        self._signals = rungs.signals
+        published = [keys for keys in self._keys.values() if isinstance(keys, PublishedKeys)]
+        if published:
+            flights = [keys.begin(rungs.signals) for keys in published]
+            await asyncio.wait(flights, timeout=self.settings.jwks_wait_seconds)
+        tasks = [asyncio.create_task(keys.keep_fresh()) for keys in published]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def authenticate(self, caller: Caller) -> Identity | None:
+        token = _bearer(caller.header("authorization"))
+        if token is None:
+            return None
+        verdict = self._verdict(token)
+        if isinstance(verdict, NoKey) and await verdict.keys.look_again():
+            verdict = self._verdict(token)
+        if isinstance(verdict, Vouched):
+            identity = await self._bounded(verdict.identity)
+            if self._shown.get(identity) != token:
+                self._shown.put(identity, token)
+            return identity
+        if isinstance(verdict, NotOurs):
+            return None
+        self._signals.event("jwt.refused", "debug", reason=verdict.reason)
+        if isinstance(verdict, NoKey) and not verdict.keys.usable():
+            raise Unavailable("credentials cannot be checked right now", code="auth_unavailable")
+        raise Rejected
+
+    async def withdrawn(self, identities: Collection[Identity]) -> Collection[Identity]:
+        """Judge again by the tokens that were shown; one that is not remembered has to be shown again."""
+        gone: list[Identity] = []
+        for number, identity in enumerate(identities, 1):
+            if not await self._still_holds(identity):
+                gone.append(identity)
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+        return gone
+
+    def issue(self, claims: Mapping[str, Any], seconds: int) -> str:
+        """Sign a token as the first issuer that has a shared secret; the caller's `jti` is kept, if there is one."""
+        issuer, secret = self._own_issuer()
+        now = int(self.clock.now())
+        body = {"jti": secrets.token_hex(16), **claims, "iat": now, "exp": now + seconds}
+        if issuer.issuer is not None:
+            body["iss"] = issuer.issuer
+        if issuer.audience:
+            body["aud"] = issuer.audience if isinstance(issuer.audience, str) else issuer.audience[0]
+        kind = issuer.types[0] if issuer.types else None
+        token = jwt.encode(body, secret.reveal(), issuer.algorithms[0], headers={"typ": kind})
+        verdict = self._verdict(token)
+        if isinstance(verdict, Unfit):
+            raise ValueError(f"a token with these claims would be refused: {verdict.reason}")  # noqa: TRY004 - a wrong value
+        return token
+
+    async def _bounded(self, identity: Identity) -> Identity:
+        """Return what is left of the identity a token vouches for; asked on every request. Here: all of it."""
+        return identity
+
+    async def _still_holds(self, identity: Identity) -> bool:
+        token = self._shown.get(identity)
+        verdict = None if token is None else self._verdict(token)
+        if not isinstance(verdict, Vouched):
+            return False
+        try:
+            return await self._bounded(verdict.identity) == identity
+        except Rejected:
+            return False
+
+    def _verdict(self, token: str) -> Vouched | Unfit:
+        """Judge a token, or remember having done so."""
+        now = self.clock.now()
+        seen = self._seen.get(token)
+        if seen is not None and seen.holds(now):
+            return seen
+        verdict = self._judged(token, now)
+        if isinstance(verdict, Vouched):
+            self._seen.put(token, verdict)
+        return verdict
+
+    def _judged(self, token: str, now: float) -> Vouched | Unfit:
+        if len(token) > self.settings.max_bytes:
+            return Unfit("it is too long")
+        try:
+            parts = taken_apart(token)
+            issuers = self._issuers_of(parts)
+        except Unfit as unfit:
+            return unfit.without_frames()
+        return min((issuer.verdict(parts, now) for issuer in issuers), key=_rank)
+
+    def _issuers_of(self, token: Token) -> list[Issuer]:
+        """Find who could have issued it; those without a name could have issued what nobody else did."""
+        name = token.claims.get("iss")
+        if "iss" in token.claims and not isinstance(name, str):
+            raise Unfit("its issuer is no text")
+        found = self._issuers.get(name) or self._issuers.get(None)
+        if not found:
+            raise NotOurs("its issuer is not known")
+        return found
+
+    @cached_property
+    def _keys(self) -> dict[str, Keys]:
+        """The keys of each issuer, by the key of its table."""
+        return {key: self._keys_of(table, key) for key, table in self.settings.tables.items()}
+
+    @cached_property
+    def _issuers(self) -> dict[str | None, list[Issuer]]:
+        """Each name's issuers: several where a key is being replaced."""
+        found: dict[str | None, list[Issuer]] = {}
+        for key, table in self.settings.tables.items():
+            found.setdefault(table.issuer, []).append(Issuer(table, self._keys[key]))
+        return found
+
+    def _keys_of(self, issuer: IssuerSettings, key: str) -> Keys:
+        if issuer.jwks_url is not None:
+            return PublishedKeys(issuer.jwks_url, issuer.issuer or key, self.settings, self.clock)
+        material = (
+            issuer.secret.reveal().encode()
+            if issuer.secret is not None
+            else from_pem(issuer.public_key.reveal() if issuer.public_key is not None else "")
+        )
+        if material is None:
+            raise StartError("a token's issuer has no key that can be used: `check()` says what is wrong")
+        return FixedKey(Key(material))
+
+    def _own_issuer(self) -> tuple[IssuerSettings, Secret]:
+        for issuer in self.settings.tables.values():
+            if issuer.secret is not None:
+                return issuer, issuer.secret
+        raise StartError(
+            "no token can be issued: none of the issuers of this `jwt` authenticator has a shared `secret`; "
+            'give one a `secret` and algorithms = ["HS256"], or let people sign in where the tokens come from'
+        )
+
+
+def _rank(verdict: Vouched | Unfit) -> int:
+    """Of several issuers with one name, one that knows the token counts, then one that may know its key soon."""
+    return 0 if isinstance(verdict, Vouched) else 1 if isinstance(verdict, NoKey) else 2
+
+
+def _bearer(header: str | None) -> str | None:
+    """Return what can be a token; a key without dots, or another scheme, is for another authenticator."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not has_three_parts(token):
+        return None
+    return token.lstrip(" ")
