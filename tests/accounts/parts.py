@@ -130,11 +130,12 @@ async def hashing_held() -> AsyncIterator[None]:
     for _ in range(hashing.THREADS):
         hashing._pool.submit(go.wait)
     try:
+        await hashes_wait(0)
         yield
     finally:
         go.set()
 
 
 async def hashes_wait(number: int) -> None:
-    """Return once so many hashes are asked for and held."""
-    await until(lambda: hashing._pool._work_queue.qsize() >= number)
+    """Return once so many hashes are asked for and none of them has begun."""
+    await until(lambda: hashing._pool._work_queue.qsize() == number)

@@ -29,6 +29,7 @@ from tests.accounts.parts import (
     new_user,
     rows,
     said,
+    together,
     trail,
 )
 
@@ -158,6 +159,27 @@ async def test_who_is_disabled_while_the_password_is_proved_is_not_let_in(
         await signing_in
     assert await rows(storage, tables.sessions) == []
     assert (await trail(storage))[-1] == ("session.login", alice.id, "refused")
+
+
+async def test_who_is_disabled_at_the_moment_of_signing_in_is_out(
+    storage: AnyStorage, sessions: Sessions, users: Users, alice: User
+) -> None:
+    disable, login = users.disable(ORIGIN, "alice"), sessions.login(NOBODY, "alice", PASSWORD)
+    disabled, signed_in = await together(storage, tables.users, *(disable, login))
+    assert not isinstance(disabled, BaseException)
+    assert isinstance(signed_in, Unauthorized)
+    assert await rows(storage, tables.sessions) == []
+
+
+async def test_who_signs_in_at_the_moment_of_being_disabled_is_out(
+    storage: AnyStorage, sessions: Sessions, users: Users, alice: User
+) -> None:
+    login, disable = sessions.login(NOBODY, "alice", PASSWORD), users.disable(ORIGIN, "alice")
+    signed_in, _ = await together(storage, tables.users, *(login, disable))
+    assert isinstance(signed_in, SignedIn)
+    assert await sessions.session_of(signed_in.refresh_token) is None
+    (session,) = await rows(storage, tables.sessions)
+    assert session["ended_at"] is not None
 
 
 async def test_a_password_that_is_replaced_while_it_is_proved_does_not_let_in(

@@ -31,6 +31,7 @@ async def claimed(sessions: Sessions, alice: User) -> Identity:
 
 async def test_project_and_role_are_those_of_the_user(storage: AnyStorage, claimed: Identity) -> None:
     now = await as_of_now(storage, claimed)
+    assert now is not None
     assert now == Identity(claimed.subject, "p", ROLES["user"], claimed.credential, "user", 99.0)
     assert await changed(storage, [now]) == []
 

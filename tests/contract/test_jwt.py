@@ -65,7 +65,7 @@ class TestJwtByPublishedKeys(AuthContract):
     @pytest.fixture
     def authenticator(self, publisher: Publisher) -> Jwt:
         issuer = IssuerSettings(issuer="c", jwks_url=publisher.url, algorithms=["EdDSA"])
-        return Jwt(JwtSettings(issuers=[issuer]))
+        return Jwt(JwtSettings(issuers=[issuer], jwks_wait_seconds=60))
 
     @pytest.fixture
     def good(self) -> Caller:

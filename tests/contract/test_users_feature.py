@@ -57,7 +57,7 @@ def test_without_anybody_to_issue_tokens_it_says_so(tmp_path: Path) -> None:
 def test_of_several_one_is_to_be_named(tmp_path: Path) -> None:
     two = {"own": own_tokens(), "others": own_tokens()}
     assert "say which: 'own' or 'others'" in problems_of(Users(), tmp_path, **two)
-    assert kit_of(Users(auth="own"), tmp_path, **two)
+    assert kit_of(Users(auth="own"), tmp_path, **two).deployment.features
 
 
 def test_a_name_that_is_nobodys_is_told_with_the_nearest(tmp_path: Path) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentops.core.errors import Rejected, StartError
+from agentops.accounts.audit import Origin
+from agentops.accounts.sessions import Sessions
+from agentops.accounts.throttle import Throttle
+from agentops.accounts.users import NewUser, Users
+from agentops.core.errors import StartError
 from agentops.core.identity import Identity
+from agentops.core.permissions import ROLES
 from agentops.core.ports.credential import DescribesCredential
 from agentops.core.ports.tokens import IssuesTokens
 from agentops.core.ports.withdrawal import Rechecks
+from agentops.core.rungs import Rungs
 from agentops.plugins.auth.jwt import Jwt
+from tests.core.parts import storage_in
 from tests.security.jwt_making import (
     AUDIENCE,
     ISSUER,
@@ -32,6 +40,7 @@ from tests.security.jwt_making import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 READER = "viewer"
 MAPPED: Mapping[str, Any] = {
@@ -181,42 +190,41 @@ async def test_what_was_never_vouched_for_is_withdrawn() -> None:
     assert await shared().withdrawn([stranger]) == [stranger]
 
 
-class Narrowed(Jwt):
-    """As one that reads the user's row would be: asked on every request, and never out of a cache."""
-
-    rights: frozenset[str] = frozenset({"runs:read", "runs:write"})
-    disabled = False
-
-    async def _bounded(self, identity: Identity) -> Identity:
-        if self.disabled:
-            raise Rejected
-        return Identity(identity.subject, permissions=self.rights, expires_at=identity.expires_at)
-
-
-async def test_what_narrows_an_identity_is_asked_on_every_request() -> None:
-    authenticator = Narrowed(secret=SECRET, issuer=ISSUER, audience=AUDIENCE)
-    on(StillClock(), authenticator)
-    token = signed(claims(permissions=["*"]))
-    before = await let_in(authenticator, token)
-    assert before.permissions == {"runs:read", "runs:write"}
-    assert await authenticator.withdrawn([before]) == []
-    authenticator.rights = frozenset({"runs:read"})
-    assert await authenticator.withdrawn([before]) == [before]
-    after = await let_in(authenticator, token)
-    assert after.permissions == {"runs:read"}
-    authenticator.disabled = True
-    assert await authenticator.withdrawn([after]) == [after]
-    assert_refused(await verdict(authenticator, token))
+async def test_a_users_row_is_read_on_every_request_and_never_out_of_a_cache(tmp_path: Path) -> None:
+    authenticator = Jwt(secret=SECRET, issuer=ISSUER, audience=AUDIENCE, accounts=True, default_permissions=["*"])
+    storage = storage_in(tmp_path)
+    async with storage.life(Rungs()), authenticator.life(Rungs(storage=storage)):
+        users, origin = Users(storage), Origin("default", "test")
+        user = await users.add(origin, NewUser("eva", "eva@example.org", "a password", "developer"), {"*"})
+        sessions = Sessions(storage, days=1, grace_seconds=1, by_account=Throttle(9, 9), by_address=Throttle(9, 9))
+        session = (await sessions.login(origin, "eva", "a password")).session
+        token = authenticator.issue({"sub": user.id, "sid": session}, 600)
+        before = await let_in(authenticator, token)
+        assert (before.role, before.permissions) == ("developer", ROLES["developer"])
+        assert before.credential == f"session:{session}"
+        assert await authenticator.withdrawn([before]) == []
+        await users.set_role(origin, "eva", "viewer")
+        assert await authenticator.withdrawn([before]) == [before]
+        after = await let_in(authenticator, token)
+        assert after.permissions == ROLES["viewer"]
+        for claims_of_another in ({"sub": user.id}, {"sub": "somebody", "sid": session}, {"sub": user.id, "sid": "x"}):
+            assert_refused(await verdict(authenticator, authenticator.issue(claims_of_another, 600)))
+        await sessions.logout(origin, session)
+        assert await authenticator.withdrawn([after]) == [after]
+        assert_refused(await verdict(authenticator, token))
 
 
-async def test_a_refused_token_leaves_no_garbage_that_could_hold_it() -> None:
+@pytest.mark.parametrize(
+    "token",
+    [signed(claims(exp=1)), signed(claims(), key=SECRET[::-1]), "a.b.c", signed(claims(), alg="none")],
+    ids=["expired", "signature", "no-token", "none"],
+)
+def test_a_refusal_is_gone_when_it_was_told(token: str) -> None:
+    """It would hold the token in its frames until garbage is collected, which then holds up everybody."""
     authenticator = shared()
-    forged = [signed(claims(exp=1)), signed(claims(), key=SECRET[::-1]), "a.b.c", signed(claims(), alg="none")]
-    gc.collect()
     gc.disable()
     try:
-        for token in forged * 10:
-            assert_refused(await verdict(authenticator, token))
-        assert gc.collect() == 0
+        refusal = weakref.ref(authenticator._verdict(token))
+        assert refusal() is None
     finally:
         gc.enable()

@@ -104,7 +104,8 @@ async def test_without_keys_the_answer_is_503_and_others_are_served(tmp_path: Pa
 async def test_the_open_stream_of_a_withdrawn_key_ends(tmp_path: Path) -> None:
     private = private_key("ed25519")
     async with publishing(jwk(private, "EdDSA")) as publisher:
-        people = Jwt(issuer="c", jwks_url=publisher.url, algorithms=["EdDSA"], jwks_refresh_seconds=0.05)
+        often: dict[str, Any] = {"jwks_refresh_seconds": 0.05, "jwks_wait_seconds": 60}
+        people = Jwt(issuer="c", jwks_url=publisher.url, algorithms=["EdDSA"], **often)
         token = signed(said(iss="c"), "EdDSA", private, kid="1")
         async with lane(tmp_path, people=people) as client, asyncio.timeout(20):
             async with following(client, "/api/runs/a/stream", **bearer(token)) as frames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -26,11 +27,10 @@ from agentops.testing.server import following, serving
 from tests.wire.a2a import ENVIRON, PASSWORD, ROBOT, A2a, robot, started, storage_of_session
 from tests.wire.deployed import deployed
 from tests.wire.test_openapi import document_of, operations, validate
-from tests.wire.tokens import SECRET, bearer
+from tests.wire.tokens import SECRET, bearer, token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     import httpx
@@ -44,12 +44,16 @@ NOBODY_IS_COUNTED_OUT = "features.users.address_failures=100000"
 """All tests of one server fail from the same address."""
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def a2a(
+@pytest.fixture(scope="session")
+def a2a_storage(
     engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[A2a]:
-    storage = storage_of_session(engine, "users_of_all_tests", request, tmp_path_factory)
-    async with started(storage, NOBODY_IS_COUNTED_OUT, SESSION_ENDS_LATE) as it:
+) -> dict[str, str]:
+    return storage_of_session(engine, "users_of_all_tests", request, tmp_path_factory)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def a2a(a2a_storage: dict[str, str]) -> AsyncIterator[A2a]:
+    async with started(a2a_storage, NOBODY_IS_COUNTED_OUT, SESSION_ENDS_LATE) as it:
         yield it
 
 
@@ -134,8 +138,11 @@ async def test_an_address_that_failed_too_often_waits_whoever_is_asked_for(stora
 
 async def test_success_is_not_counted_as_failure(storage: dict[str, str]) -> None:
     async with started(storage, "features.users.account_failures=2", "features.users.address_failures=2") as a2a:
-        for _ in range(4):
-            assert (await a2a.login("admin")).status_code == 200
+        passwords = [PASSWORD, "second password", "third password", "fourth password"]
+        for old, new in itertools.pairwise(passwords):
+            headers = bearer((await a2a.tokens("admin", old))["access_token"])
+            answer = await a2a.api.post("/auth/password", json={"old": old, "new": new}, headers=headers)
+            assert answer.status_code == 204
 
 
 def counting_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -187,9 +194,9 @@ async def test_a_spent_token_shown_again_ends_the_family(storage: dict[str, str]
         assert (await a2a.api.get("/runs", headers=bearer(newest["access_token"]))).status_code == 401
 
 
-@pytest.mark.parametrize("token", ["", "x", "a" * 5000, "nul\0", f"{'0' * 32}.{'A' * 43}", "9f86.é"])
-async def test_what_is_no_refresh_token_is_401(a2a: A2a, token: str) -> None:
-    answer = await a2a.refresh(token)
+@pytest.mark.parametrize("shown", ["", "x", "a" * 5000, "nul\0", f"{'0' * 32}.{'A' * 43}", "9f86.é"])
+async def test_what_is_no_refresh_token_is_401(a2a: A2a, shown: str) -> None:
+    answer = await a2a.refresh(shown)
     assert (answer.status_code, answer.json()) == (401, {"detail": "this refresh token is not valid"})
 
 
@@ -221,13 +228,14 @@ async def test_a_refresh_token_that_is_no_good_has_nothing_to_end(a2a: A2a) -> N
     for _ in range(2):
         gone = await a2a.api.post("/auth/logout", json={"refresh_token": person.refresh_token})
         assert gone.status_code == 204
-    for token in ("", "x", f"{'0' * 32}.{'A' * 43}"):
-        assert (await a2a.api.post("/auth/logout", json={"refresh_token": token})).status_code == 204
+    for shown in ("", "x", f"{'0' * 32}.{'A' * 43}"):
+        assert (await a2a.api.post("/auth/logout", json={"refresh_token": shown})).status_code == 204
 
 
 async def test_who_signs_out_shows_a_token(a2a: A2a) -> None:
     key = (await a2a.api.post("/auth/api-keys", json={"name": "k"}, headers=a2a.admin.headers)).json()["api_key"]
-    for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("a.b.c"), bearer(key)):
+    of_no_session = token(a2a.admin.id, iss="a2a")
+    for headers in ({}, {"Authorization": "Basic eDp5"}, bearer("a.b.c"), bearer(key), of_no_session):
         answer = await a2a.api.post("/auth/logout", headers=headers)
         assert (answer.status_code, list(answer.json())) == (401, ["detail"])
 
@@ -332,9 +340,9 @@ async def test_who_is_nobody_is_401(a2a: A2a) -> None:
 async def test_a_key_is_its_owner(a2a: A2a) -> None:
     person = await a2a.person("developer")
     wanted = {"name": "k", "permissions": ["runs:read"]}
-    for path in ("/auth/api-keys", "/auth/api-keys/"):
-        answer = await a2a.api.post(path, json=wanted, headers=person.headers)
-        assert answer.status_code == 201, answer.text
+    answer = await a2a.api.post("/auth/api-keys", json=wanted, headers=person.headers)
+    assert answer.status_code == 201, answer.text
+    assert (await a2a.api.post("/auth/api-keys/", json=wanted, headers=person.headers)).status_code == 201
     key = bearer(answer.json()["api_key"])
     assert answer.json()["api_key"].startswith("a2a_")
     assert (await a2a.api.get("/runs", headers=key)).status_code == 200
@@ -350,6 +358,18 @@ async def test_whom_another_system_vouches_for_is_told_what_it_says(storage: dic
         assert answer.json() == {"subject": "robot", "project": "default", "permissions": ["runs:*", "users:self"]}
         rights = (await a2a.api.get("/auth/permissions", headers=ROBOT)).json()
         assert rights == {"role": None, "permissions": ["runs:read", "runs:write", "users:self"]}
+        body = {"old": PASSWORD, "new": "another one"}
+        assert (await a2a.api.post("/auth/password", json=body, headers=ROBOT)).status_code == 403
+
+
+async def test_a_user_of_the_same_id_in_another_project_is_somebody_else(storage: dict[str, str]) -> None:
+    async with started(storage) as a2a:
+        admin = a2a.admin.id
+    sets = [*robot("users:*"), f"auth.robot.subject={admin}"]
+    async with started(storage, *sets) as a2a:
+        assert (await a2a.api.get("/auth/me", headers=ROBOT)).json()["username"] == "admin"
+    async with started(storage, *sets, "auth.robot.project=other") as a2a:
+        assert (await a2a.api.get("/auth/me", headers=ROBOT)).json()["subject"] == admin
         body = {"old": PASSWORD, "new": "another one"}
         assert (await a2a.api.post("/auth/password", json=body, headers=ROBOT)).status_code == 403
 
@@ -468,8 +488,8 @@ async def test_changing_ones_password_signs_out_everywhere(a2a: A2a) -> None:
     body = {"old": PASSWORD, "new": "staple battery horse"}
     answer = await a2a.api.post("/auth/password", json=body, headers=person.headers)
     assert (answer.status_code, answer.content) == (204, b"")
-    for token in (person.refresh_token, other["refresh_token"]):
-        assert (await a2a.refresh(token)).status_code == 401
+    for shown in (person.refresh_token, other["refresh_token"]):
+        assert (await a2a.refresh(shown)).status_code == 401
     assert (await a2a.login(person.username)).status_code == 401
     assert (await a2a.login(person.username, "staple battery horse")).status_code == 200
     assert await a2a.status(person) == 401
@@ -615,7 +635,8 @@ async def test_the_first_administrator_is_made_once(storage: dict[str, str]) -> 
         (made,) = await a2a.trail(action="user.add")
         assert (made["actor"], made["target"]) == ("first start", a2a.admin.id)
         assert made["details"] == {"username": "admin", "role": "admin"}
-    async with started(storage, A2A_ADMIN_EMAIL="other@example.com") as a2a:
+    another = "features.users.first_admin.username=second"
+    async with started(storage, another, A2A_ADMIN_EMAIL="other@example.com") as a2a:
         users = (await a2a.api.get("/users", headers=a2a.admin.headers)).json()
         assert [(user["username"], user["email"]) for user in users] == [("admin", "admin@localhost")]
 
@@ -635,17 +656,19 @@ async def test_without_a_password_nobody_is_made(storage: dict[str, str]) -> Non
 
 
 async def test_of_instances_that_start_at_once_one_makes_it(storage: dict[str, str]) -> None:
-    def instance() -> AbstractAsyncContextManager[Any]:
-        return deployed("a2a", (), storage | ENVIRON)
-
     async with deployed("a2a", (), storage | {"A2A_SECRET_KEY": SECRET}):
         pass
-    async with instance() as one, instance() as two:
-        users = await UserService(one.deployment.storage).listed(None)
-        assert [user.username for user in users] == ["admin"]
-        for up in (one, two):
-            body = {"username": "admin", "password": PASSWORD}
-            assert (await up.api.post("/auth/login", json=body)).status_code == 200
+    all_up = asyncio.Barrier(3)
+
+    async def instance() -> None:
+        async with deployed("a2a", (), storage | ENVIRON) as up:
+            await all_up.wait()
+            users = await UserService(up.deployment.storage).listed(None)
+            assert [user.username for user in users] == ["admin"]
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as instances:
+        for _ in range(all_up.parties):
+            instances.create_task(instance())
 
 
 async def test_no_secret_is_told_in_the_log_or_the_trail(

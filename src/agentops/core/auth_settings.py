@@ -1,4 +1,4 @@
-"""What the settings of authenticators have in common: the name of a header, a secret sent in one, permissions."""
+"""What the settings of authenticators have in common: the name of a header, and a secret sent in one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from msgspec import Meta
 
-from agentops.core.permissions import is_permission
 from agentops.core.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from agentops.core.secret import Secret
 
@@ -42,15 +41,3 @@ def check_secret(key: str, secret: Secret) -> Iterator[Problem]:
             "clients send those that are not printable ASCII in different ways, or not at all",
             "make another of letters, digits and punctuation",
         )
-
-
-def check_permissions(key: str, permissions: Iterable[str]) -> Iterator[Problem]:
-    """Say which texts are no permissions."""
-    for index, text in enumerate(permissions):
-        if not is_permission(text):
-            yield Problem(
-                f"{key}[{index}]",
-                f"{text!r} is not a permission",
-                "nobody could be allowed anything by it",
-                "write `resource:action`, `resource:*` or `*`",
-            )

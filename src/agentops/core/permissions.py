@@ -19,12 +19,14 @@ BASE: Final[Mapping[str, str]] = {
 }
 """What clients speak of though no feature of this server stands behind it; features add theirs."""
 
+_EVERYBODY: Final = frozenset({"agents:read", "workflows:read", "runs:read", "users:self"})
+
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     "admin": frozenset({"*"}),
-    "developer": frozenset({"agents:*", "workflows:*", "runs:*", "keys:own"}),
-    "agent_operator": frozenset({"agents:*", "workflows:read", "runs:*", "keys:own"}),
-    "user": frozenset({"agents:read", "workflows:read", "runs:read", "runs:write", "keys:own"}),
-    "viewer": frozenset({"agents:read", "workflows:read", "runs:read"}),
+    "developer": _EVERYBODY | {"agents:*", "workflows:*", "runs:*", "keys:own"},
+    "agent_operator": _EVERYBODY | {"agents:*", "runs:*", "keys:own"},
+    "user": _EVERYBODY | {"runs:write", "keys:own"},
+    "viewer": _EVERYBODY,
 }
 """Constants: a role that could be edited would be a second way to grant, with no one watching it."""
 

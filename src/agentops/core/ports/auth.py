@@ -25,7 +25,7 @@ class Caller:
         values = [value for key, value in self.headers if key == wanted]
         if len(values) > 1:
             raise Rejected
-        return values[0].decode("latin-1").strip() if values else None
+        return values[0].decode("latin-1").strip(" \t") if values else None
 
 
 class Authenticator(Plugin[S]):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import field
 
-from agentops.core.auth_settings import HeaderName, NotEmpty, check_permissions, check_secret
+from agentops.core.auth_settings import HeaderName, NotEmpty, check_secret
 from agentops.core.errors import Rejected
 from agentops.core.identity import DEFAULT_PROJECT, Identity
 from agentops.core.plugin import Settings
@@ -45,7 +45,6 @@ class StaticKey(Authenticator[StaticKeySettings]):
     def check(self) -> Iterator[Problem]:
         for index, key in enumerate(self.settings.keys):
             yield from check_secret(f"keys[{index}]", key)
-        yield from check_permissions("permissions", self.settings.permissions)
 
     def credential(self) -> dict[str, str]:
         header, scheme = self.settings.header, self.settings.scheme

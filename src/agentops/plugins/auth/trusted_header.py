@@ -6,7 +6,7 @@ from collections import Counter
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Final
 
-from agentops.core.auth_settings import HeaderName, NotEmpty, check_permissions, check_secret
+from agentops.core.auth_settings import HeaderName, NotEmpty, check_secret
 from agentops.core.errors import Rejected
 from agentops.core.identity import DEFAULT_PROJECT, Identity
 from agentops.core.plugin import Settings
@@ -68,7 +68,6 @@ class TrustedHeader(Authenticator[TrustedHeaderSettings]):
             )
         for index, text in enumerate(given.proxies):
             yield from _check_network(f"proxies[{index}]", text)
-        yield from check_permissions("permissions", given.permissions)
         yield from self._check_secret()
         yield from self._check_headers()
 

@@ -59,7 +59,7 @@ class Mcp(Feature[NoSettings]):
     def routes(self) -> Sequence[object]:
         described = documented(
             "Call a method by JSON-RPC",
-            request_body={
+            requestBody={
                 "content": {"application/json": {"example": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}}
             },
             responses={

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 import pytest
 import pytest_asyncio
 from litestar import get
 
+from agentops.core.discovery import find
 from agentops.core.errors import Rejected
 from agentops.core.identity import Identity
 from agentops.core.kit import Kit
@@ -72,8 +73,11 @@ class AuthTests:
 
     @pytest.fixture
     def kit(self, authenticator: AnyAuthenticator, tmp_path: Path) -> Kit:
-        """A deployment in which only this authenticator guards the one lane there is."""
-        lane = Lane("/lane", auth=["mine"], serve=[OnePage()])
+        """A deployment in which only this authenticator guards the one lane there is.
+
+        Runs are served too, for an authenticator may hand out only permissions that some feature asks for.
+        """
+        lane = Lane("/lane", auth=["mine"], serve=[OnePage(), cast("Feature[Any]", find("feature", "runs")())])
         return Kit(storage=storage_in(tmp_path), auth={"mine": authenticator}, lanes=[lane])
 
     @pytest_asyncio.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from agentops.accounts.standing import SESSION
 from agentops.core.identity import Identity
 from agentops.core.permissions import is_permission
 from agentops.plugins.auth.jwt._claims import first_name, lifetime, name, require_audience, words
@@ -115,12 +116,12 @@ class Issuer:
 
     def _identity(self, claims: JsonObject, ends: float) -> Identity:
         names = self._settings.claims
-        role, token_id = name(claims, names.role), name(claims, "jti")
+        role = name(claims, names.role)
         return Identity(
             first_name(claims, names.subject),
             name(claims, names.project) or self._settings.project,
             self._granted(words(claims, names.permissions), role),
-            None if token_id is None else f"jwt:{token_id}",
+            _credential(name(claims, "sid"), name(claims, "jti")),
             role,
             ends,
         )
@@ -130,3 +131,10 @@ class Issuer:
         if said is not None:
             return frozenset(filter(is_permission, said))
         return self._default if role is None else self._roles.get(role, self._default)
+
+
+def _credential(session: str | None, token: str | None) -> str | None:
+    """Name the session, which all its tokens share, rather than one token."""
+    if session is not None:
+        return f"{SESSION}{session}"
+    return None if token is None else f"jwt:{token}"

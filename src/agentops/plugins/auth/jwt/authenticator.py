@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
+from agentops.accounts.standing import as_of_now, changed
 from agentops.core.errors import Rejected, StartError, Unavailable
 from agentops.core.ports.auth import Authenticator
 from agentops.core.secret import Secret
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from agentops.core.identity import Identity
     from agentops.core.ports.auth import Caller
+    from agentops.core.ports.storage import Storage
     from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
     from agentops.plugins.auth.jwt._encoding import Token
@@ -40,6 +42,8 @@ TURN: Final = 50
 
 class Jwt(Authenticator[JwtSettings]):
     """Believes tokens that an issuer of its settings has signed, for as long as they say."""
+
+    _storage: Storage[Any]
 
     def __init__(self, settings: JwtSettings | None = None, /, **values: object) -> None:
         super().__init__(settings, **values)
@@ -57,6 +61,8 @@ class Jwt(Authenticator[JwtSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         """Fetch the published keys, and go on without those that do not come soon."""
+        if self.settings.accounts:
+            self._storage = rungs.storage
         self._signals = rungs.signals
         published = [keys for keys in self._keys.values() if isinstance(keys, PublishedKeys)]
         if published:
@@ -91,12 +97,14 @@ class Jwt(Authenticator[JwtSettings]):
 
     async def withdrawn(self, identities: Collection[Identity]) -> Collection[Identity]:
         """Judge again by the tokens that were shown; one that is not remembered has to be shown again."""
+        holding: list[Identity] = []
         gone: list[Identity] = []
         for number, identity in enumerate(identities, 1):
-            if not await self._still_holds(identity):
-                gone.append(identity)
+            (holding if self._token_holds(identity) else gone).append(identity)
             if number % TURN == 0:
                 await asyncio.sleep(0)
+        if self.settings.accounts:
+            gone += await changed(self._storage, holding)
         return gone
 
     def issue(self, claims: Mapping[str, Any], seconds: int) -> str:
@@ -116,18 +124,17 @@ class Jwt(Authenticator[JwtSettings]):
         return token
 
     async def _bounded(self, identity: Identity) -> Identity:
-        """Return what is left of the identity a token vouches for; asked on every request. Here: all of it."""
-        return identity
+        """What is left today of the identity a token vouches for."""
+        if not self.settings.accounts:
+            return identity
+        bounded = await as_of_now(self._storage, identity)
+        if bounded is None:
+            raise Rejected
+        return bounded
 
-    async def _still_holds(self, identity: Identity) -> bool:
+    def _token_holds(self, identity: Identity) -> bool:
         token = self._shown.get(identity)
-        verdict = None if token is None else self._verdict(token)
-        if not isinstance(verdict, Vouched):
-            return False
-        try:
-            return await self._bounded(verdict.identity) == identity
-        except Rejected:
-            return False
+        return token is not None and isinstance(self._verdict(token), Vouched)
 
     def _verdict(self, token: str) -> Vouched | Unfit:
         """Judge a token, or remember having done so."""

@@ -66,6 +66,10 @@ class JwtSettings(IssuerSettings):
 
     issuers: list[IssuerSettings] = []
     """Several issuers; then none of their settings stand beside this list."""
+    accounts: bool = False
+    """Set to true for the tokens that the feature `users` gives out: the user and the session they name are read on
+    every request, so that signing out, disabling somebody and another role count from the next one on. Rights are
+    then those of the token, as far as the user's role has them."""
     max_bytes: Annotated[int, Meta(ge=256, le=65_536)] = 8192
     """A longer token is refused unread."""
     cache_tokens: Positive = 10_000

@@ -41,7 +41,7 @@ def _content(schema: Any, example: Any) -> dict[str, Any]:
 
 CREATE: Final = documented(
     "Make a key",
-    request_body={"content": _content(messages.WantedKey, {"name": "nightly", "permissions": ["runs:write"]})},
+    requestBody={"content": _content(messages.WantedKey, {"name": "nightly", "permissions": ["runs:write"]})},
     responses=_answer("201", "The key, shown this once", messages.MadeKey, _MADE),
     refusals=[
         BadRequest("there is no permission 'runs:raed'", code="unknown_permission", param="permissions"),
@@ -65,7 +65,7 @@ REVOKE_ALL: Final = documented(
 )
 ROTATE: Final = documented(
     "Replace a key by a new one like it",
-    request_body={"content": _content(messages.Rotation, {"grace_seconds": 3600})},
+    requestBody={"content": _content(messages.Rotation, {"grace_seconds": 3600})},
     responses=_answer("201", "The new key, shown this once", messages.MadeKey, _MADE),
     refusals=[
         _NO_KEY,

@@ -45,8 +45,6 @@ async def change(storage: Storage[Any], by: Changer, user_id: str, wanted: UserC
             role=was.role if wanted.role is None else wanted.role,
             disabled_at=was.disabled_at if wanted.disabled is None else _since(was, wanted.disabled),
         )
-        if now == was:
-            return was
         _require_rights(by.permissions, was, now)
         _require_an_admin([now if user.id == user_id else user for user in found], was)
         new = {"role": now.role, "disabled_at": now.disabled_at}

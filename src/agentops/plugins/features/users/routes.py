@@ -9,6 +9,7 @@ from litestar import Request, Response, get, patch, post
 from litestar.params import FromPath
 
 from agentops.accounts.sessions import Sessions
+from agentops.accounts.standing import SESSION
 from agentops.accounts.throttle import Throttle
 from agentops.accounts.users import NewUser
 from agentops.accounts.users import Users as UserService
@@ -41,9 +42,6 @@ AnyRequest = Request[Any, Any, Any]
 
 BODY_MOST: Final = 64 * 1024
 """Nothing that is sent here is longer, and some of it is read before anybody is known."""
-
-SESSION: Final = "session:"
-"""What the credential of an identity begins with that came with one of our access tokens."""
 
 UNSTORED: Final = {"Cache-Control": "no-store"}
 

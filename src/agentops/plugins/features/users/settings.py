@@ -37,4 +37,6 @@ class UsersSettings(Settings):
     address_failures: Positive = 50
     """So many from one address. Behind a proxy everybody has the proxy's: set it as high as you have users."""
     failure_minutes: Positive = 15
+    """For how long a failure counts."""
     first_admin: FirstAdmin | None = None
+    """Who is made at a start before which there is no user at all: `username`, `email` and `password`."""
