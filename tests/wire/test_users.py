@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -506,6 +507,22 @@ async def test_a_wrong_old_password_changes_nothing_and_is_counted(a2a: A2a) -> 
     told = await a2a.trail(action="user.passwd", target=person.id)
     assert {(entry["outcome"], entry["reason"]) for entry in told} == {("refused", "wrong password")}
     assert len(told) == 10
+
+
+async def test_what_could_not_be_checked_is_not_counted(a2a: A2a) -> None:
+    person = await a2a.person()
+    body = {"old": PASSWORD, "new": "staple battery horse"}
+    with ExitStack() as crowd:
+        for _ in range(hashing.WAITING_MOST):
+            assert hashing._places.acquire(timeout=10)
+            crowd.callback(hashing._places.release)
+        for _ in range(11):
+            answers = [
+                await a2a.api.post("/auth/password", json=body, headers=person.headers),
+                await a2a.login(person.username),
+            ]
+            assert [(answer.status_code, list(answer.json())) for answer in answers] == [(503, ["detail"])] * 2
+    assert (await a2a.api.post("/auth/password", json=body, headers=person.headers)).status_code == 204
 
 
 @pytest.mark.parametrize("new", ["seven77", "a" * 1025, "eight888\0"], ids=["short", "long", "nul"])

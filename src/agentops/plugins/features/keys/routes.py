@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath
-from msgspec import Meta, field
+from msgspec import Meta
 
 from agentops.accounts.keys import Granter, Wanted
 from agentops.accounts.keys import Keys as KeyService
@@ -44,7 +44,7 @@ class KeysSettings(Settings):
     """Where everybody has their own; empty, nowhere."""
     administered: bool = True
     """Whether `/admin/users/{user_id}/api-keys` is served too, to those who may manage everybody's."""
-    default_permissions: list[str] = field(default_factory=lambda: ["runs:read", "runs:write"])
+    default_permissions: list[str] = []
     """What a key may do that is made without saying so, as far as its maker may."""
 
 
