@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.numbers import median
 
-Unit = Literal["/s", "ms", "s", "MB", "KB"]
+Unit = Literal["/s", "µs", "ms", "s", "MB", "KB", "x"]
 
 
 @dataclass(frozen=True, slots=True)

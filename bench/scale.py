@@ -19,6 +19,7 @@ class Scale:
     paged_events: int
     pages: int
     help_calls: int
+    auth_calls: int
 
 
 FULL: Final = Scale(
@@ -31,6 +32,7 @@ FULL: Final = Scale(
     paged_events=1_000_000,
     pages=300,
     help_calls=5,
+    auth_calls=5000,
 )
 QUICK: Final = Scale(
     rounds=1,
@@ -42,4 +44,5 @@ QUICK: Final = Scale(
     paged_events=5000,
     pages=10,
     help_calls=1,
+    auth_calls=50,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bench.figures import arrays, fanout, latency, memory, pages, posts, replay, start
+from bench.figures import arrays, auth, fanout, latency, made_up_keys, memory, pages, posts, replay, start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,4 +21,6 @@ FIGURES: Final[Mapping[str, Callable[[Setup], Awaitable[Sequence[Result]]]]] = {
     "memory": memory.measure,
     "start": start.measure,
     "pages": pages.measure,
+    "auth": auth.measure,
+    "made-up-keys": made_up_keys.measure,
 }

@@ -61,6 +61,7 @@ NO_KEYS = {
     "empty": "",
     "prefix-alone": "uc_",
     "digits-alone": KEY[3:],
+    "digits-and-their-checksum": with_checksum(BODY),
     "one-digit-short": with_checksum(f"uc_{BODY[1:]}"),
     "one-digit-long": with_checksum(f"uc_0{BODY}"),
     "another-prefix": with_checksum(f"ud_{BODY}"),

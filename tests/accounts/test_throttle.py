@@ -105,10 +105,8 @@ async def test_many_at_once_are_counted_before_any_of_them_fails(clock: Clock) -
 
 def test_who_was_quiet_the_longest_is_forgotten_first(clock: Clock) -> None:
     throttle = Throttle(2, 60, clock)
-    throttle.take("quiet")
-    throttle.take("busy")
-    throttle.take("quiet")
-    throttle.take("busy")
+    for who in ("busy", "quiet", "quiet", "busy"):
+        throttle.take(who)
     for number in range(REMEMBERED_MOST - 1):
         throttle.take(f"stranger {number}")
     assert len(throttle._seen) == REMEMBERED_MOST

@@ -21,6 +21,8 @@ FIGURES = {
     "memory": ["uvicorn", "uvicorn"],
     "start": ["uvicorn", ""],
     "pages": ["uvicorn"],
+    "auth": [""] * 8,
+    "made-up-keys": ["uvicorn", "uvicorn"],
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from agentops import Kit, Lane
+from agentops.core.config.settings import EventSettings
 from agentops.core.permissions import ROLES
 from agentops.core.problem import ConfigurationError
 from agentops.core.secret import Secret
@@ -31,7 +32,8 @@ def own_tokens() -> Jwt:
 
 def kit_of(feature: AnyFeature, folder: Path, **auth: Authenticator[Any]) -> Kit:
     lanes = [Lane(path, auth=["contract"], serve=[feature]) for path in LANES]
-    return Kit(storage=storage_in(folder), auth={"contract": NoRights(), **auth}, lanes=lanes)
+    keep_all = EventSettings(retention=0)  # else a start looks for events to prune, and is stopped in it
+    return Kit(storage=storage_in(folder), auth={"contract": NoRights(), **auth}, lanes=lanes, events=keep_all)
 
 
 def problems_of(feature: Users, folder: Path, **auth: Authenticator[Any]) -> str:

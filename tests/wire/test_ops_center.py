@@ -158,7 +158,7 @@ async def test_no_credential_and_every_bad_one_answer_alike(api: httpx.AsyncClie
         {},
         {"Authorization": f"Basic {good}"},
         {"Authorization": good},
-        bearer(""),
+        {"Authorization": "Bearer"},
         bearer("uc_"),
         bearer(good[:-1]),
         bearer(good[:-1] + ("0" if good[-1] != "0" else "1")),

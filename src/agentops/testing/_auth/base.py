@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from litestar import get
 
+from agentops.core.config.settings import EventSettings
 from agentops.core.discovery import find
 from agentops.core.errors import Rejected
 from agentops.core.identity import Identity
@@ -78,7 +79,8 @@ class AuthTests:
         Runs are served too, for an authenticator may hand out only permissions that some feature asks for.
         """
         lane = Lane("/lane", auth=["mine"], serve=[OnePage(), cast("Feature[Any]", find("feature", "runs")())])
-        return Kit(storage=storage_in(tmp_path), auth={"mine": authenticator}, lanes=[lane])
+        keep_all = EventSettings(retention=0)  # else a start looks for events to prune, and is stopped in it
+        return Kit(storage=storage_in(tmp_path), auth={"mine": authenticator}, lanes=[lane], events=keep_all)
 
     @pytest_asyncio.fixture
     async def running(self, kit: Kit) -> AsyncIterator[Running]:

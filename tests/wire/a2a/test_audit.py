@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 
 from agentops.accounts.audit import Origin
 from agentops.accounts.users import NewUser
 from agentops.accounts.users import Users as UserService
 from agentops.core.permissions import ROLES
-from tests.wire.a2a import PASSWORD, A2a, started, storage_of_session
+from tests.wire.a2a.people import PASSWORD, A2a
 from tests.wire.tokens import bearer
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture(scope="session")
-def a2a_storage(
-    engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
-    return storage_of_session(engine, "audit_of_all_tests", request, tmp_path_factory)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def a2a(a2a_storage: dict[str, str]) -> AsyncIterator[A2a]:
-    async with started(a2a_storage, "features.users.address_failures=100000") as it:
-        yield it
 
 
 async def pages(a2a: A2a, query: str) -> list[list[dict[str, Any]]]:
@@ -212,7 +195,7 @@ async def test_nobody_writes_it(a2a: A2a) -> None:
 async def test_another_projects_trail_is_not_seen(a2a: A2a) -> None:
     service = UserService(a2a.up.deployment.storage)
     new = NewUser("far-away", "far-away@example.com", PASSWORD, "admin")
-    there = await service.add(Origin("other", "test"), new, ["*"])
+    there = await service.add(Origin("far", "test"), new, ["*"])
     theirs = bearer((await a2a.tokens("far-away"))["access_token"])
     entries = (await a2a.api.get("/audit", headers=theirs)).json()
     assert [(entry["action"], entry["target"]) for entry in entries] == [

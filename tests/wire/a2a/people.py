@@ -7,16 +7,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.wire.deployed import deployed
-from tests.wire.fixtures import on_postgres, on_sqlite
 from tests.wire.tokens import SECRET, bearer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
-    import pytest
 
-    from tests.conftest import PostgresServer
     from tests.wire.deployed import Deployed
 
 PASSWORD: Final = "correct horse battery staple"
@@ -56,8 +53,7 @@ class A2a(NamedTuple):
 
     async def registered(self, role: str = "user") -> dict[str, Any]:
         """A user that nobody else has heard of."""
-        name = f"somebody-{next(_numbers)}"
-        wanted = {"username": name, "email": f"{name}@example.com", "password": PASSWORD, "role": role}
+        wanted = registration(f"somebody-{next(_numbers)}", role=role)
         answer = await self.api.post("/auth/register", json=wanted, headers=self.admin.headers)
         assert answer.status_code == 201, answer.text
         user: dict[str, Any] = answer.json()
@@ -103,6 +99,10 @@ async def started(storage: dict[str, str], *sets: str, **environ: str) -> AsyncI
         yield A2a(up, Person(me["id"], "admin", tokens))
 
 
+def registration(name: str, **other: Any) -> dict[str, Any]:
+    return {"username": name, "email": f"{name}@example.com", "password": PASSWORD, "role": "viewer"} | other
+
+
 def robot(*permissions: str) -> list[str]:
     """What lets another system's program in, with these rights."""
     return [
@@ -113,14 +113,3 @@ def robot(*permissions: str) -> list[str]:
         "auth.robot.subject=robot",
         'lanes.api.auth=["robot", "people", "keys"]',
     ]
-
-
-def storage_of_session(
-    engine: str, name: str, request: pytest.FixtureRequest, folders: pytest.TempPathFactory
-) -> dict[str, str]:
-    """An empty storage that lives as long as the session."""
-    if engine == "sqlite":
-        return on_sqlite(folders.mktemp(name))
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    server.run(f"CREATE DATABASE {name}")
-    return on_postgres(server.url_of(name))
