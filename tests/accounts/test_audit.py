@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     MakeSessions = Callable[..., Sessions]
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 ALL = Filter(1000)
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from agentops.accounts.keys import Keys
     from tests.accounts.parts import AnyStorage
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 OTHER_PROJECT = ORIGIN._replace(project="q")
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from agentops.accounts.users import Users
     from tests.accounts.parts import AnyStorage
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 PASSWORD = "canary-password-51c9"
 ANOTHER = "canary-another-e07d"
 WRONG = "canary-wrong-83f2"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     MakeSessions = Callable[..., Sessions]
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 NOBODY = ORIGIN._replace(project="default", actor="anonymous", credential=None)
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tests.accounts.parts import AnyStorage
 
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
+
 async def states(keys: Keys) -> dict[str, State]:
     return {key.id: key.state for key in await keys.of_project("p")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from agentops.accounts.standing import as_of_now, changed
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from agentops.accounts.sessions import Sessions
     from agentops.accounts.users import User, Users
     from tests.accounts.parts import AnyStorage
+
+
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
 def shown_by(user: str, session: str, *permissions: str) -> Identity:

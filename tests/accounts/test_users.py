@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from agentops.accounts.users import Users
     from tests.accounts.parts import AnyStorage
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 CANARY = "canary-9f3b"
 
 BAD_NAMES = {**HOSTILE, "blank-before": " alice", "blank-behind": "alice ", "line-break": "a\nb", "turned": "a\u202eb"}

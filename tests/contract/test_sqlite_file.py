@@ -6,8 +6,9 @@ import asyncio
 import os
 import resource
 import sqlite3
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -233,3 +234,31 @@ async def test_a_file_that_is_no_database_is_refused_at_start(letter: Path) -> N
 async def test_a_start_in_no_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="cannot open"):
         await Sqlite(SqliteSettings(path=str(tmp_path / "none" / "file"))).life(Rungs()).__aenter__()
+
+
+def test_a_connection_whose_opening_was_cancelled_is_closed_when_the_storage_has_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread would answer to a loop that is closed."""
+    storage = Sqlite(path=str(tmp_path / "agentops.sqlite"))
+    asyncio.run(storage.migrate())
+    opening, opened = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def open_slowly(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        threads.append(threading.current_thread())
+        opening.set()
+        assert opened.wait(10)
+        return sqlite3.Connection(*args, **kwargs)
+
+    async def cancel_and_stop() -> None:
+        async with storage.life(Rungs()):
+            monkeypatch.setattr("aiosqlite.core.sqlite3.connect", open_slowly)
+            reading = asyncio.create_task(storage.overfull(0))
+            assert await asyncio.to_thread(opening.wait, 10)
+            reading.cancel()
+            await asyncio.wait([reading])
+            threading.Timer(0.05, opened.set).start()
+        assert [thread for thread in threads if thread.is_alive()] == []
+
+    asyncio.run(cancel_and_stop())

@@ -293,7 +293,7 @@ async def test_who_goes_away_while_a_key_is_proved_spoils_it_for_nobody(
 
 async def test_it_stops_while_keys_are_proved(storage: Storage[Any], caplog: pytest.LogCaptureFixture) -> None:
     several = [(await made(storage))[1] for _ in range(3)]
-    async with hashing_held():
+    async with asyncio.timeout(10), hashing_held():
         async with started(storage) as authenticator:
             tasks = [asyncio.create_task(authenticator.authenticate(caller(key))) for key in several]
             await hashes_wait(len(tasks))
@@ -547,6 +547,20 @@ async def test_no_request_waits_for_it(storage: Storage[Any]) -> None:
         assert held.begun == 1
         held.go.set()
     assert None not in [await last_used(storage, each.id) for each in (key, other_key)]
+
+
+async def test_a_key_in_use_costs_one_write(storage: Storage[Any]) -> None:
+    """However often it is used: before that write, while it is under way, and after it."""
+    _, good = await made(storage)
+    held: Any = Held(storage)
+    async with started(held) as authenticator:
+        assert all(await asyncio.gather(*(lets_in(authenticator, good) for _ in range(20))))
+        await until(lambda: held.begun)
+        assert all(await asyncio.gather(*(lets_in(authenticator, good) for _ in range(20))))
+        held.go.set()
+        await until(lambda: authenticator._uses._writing == {})
+        assert all(await asyncio.gather(*(lets_in(authenticator, good) for _ in range(20))))
+    assert held.begun == 1
 
 
 async def test_what_could_not_be_written_is_written_later(

@@ -74,15 +74,18 @@ async def test_keys_are_listed_without_their_text(api: httpx.AsyncClient) -> Non
     (listed,) = answer.json()["api_keys"]
     assert answer.json()["total"] == 1
     assert key["api_key"] not in answer.text
-    assert listed.items() >= {
-        "key_id": key["key_id"],
-        "key_name": "nightly",
-        "key_prefix": key["key_prefix"],
-        "permissions": ["runs:*"],
-        "expires_at": key["expires_at"],
-        "is_active": True,
-        "status": "active",
-    }.items()
+    assert (
+        listed.items()
+        >= {
+            "key_id": key["key_id"],
+            "key_name": "nightly",
+            "key_prefix": key["key_prefix"],
+            "permissions": ["runs:*"],
+            "expires_at": key["expires_at"],
+            "is_active": True,
+            "status": "active",
+        }.items()
+    )
     assert listed.keys() >= {"created_at", "last_used"}
 
 

@@ -6,10 +6,11 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import aiosqlite
-from sqlalchemy import URL, event
+from sqlalchemy import AsyncAdaptedQueuePool, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from agentops.core.plugin import Settings
@@ -102,14 +103,16 @@ class Sqlite(SqlStorage[SqliteSettings]):
         self._checkpoints = Checkpoints(
             self.path, lambda: connect(self.path, "rw", pragmas), self._writing, self._writer, rungs.signals
         )
-        self._write_engine = _engine(self.path, "rw", pragmas, size=1)
+        drivers: list[Thread] = []
+        self._write_engine = _engine(self.path, "rw", pragmas, size=1, drivers=drivers)
         event.listen(self._write_engine.sync_engine, "begin", _begin_immediate)
-        self._read_engine = _engine(self.path, "ro", (), size=READERS)
+        self._read_engine = _engine(self.path, "ro", (), size=READERS, drivers=drivers)
         try:
             yield self
         finally:
             await self._read_engine.dispose()
             await self._write_engine.dispose()
+            await asyncio.to_thread(_join, drivers)
             await self._checkpoints.close()
             await asyncio.to_thread(self._readers.close)
             await asyncio.to_thread(self._writer.close)
@@ -166,10 +169,21 @@ class Sqlite(SqlStorage[SqliteSettings]):
         await self._readers.run(backup, target, tell)
 
 
-def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int) -> AsyncEngine:
+def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int, drivers: list[Thread]) -> AsyncEngine:
+    """The threads of its connections are kept in `drivers`: one whose query was cancelled still answers to the loop."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+
+    async def open_one() -> aiosqlite.Connection:
+        connection = aiosqlite.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        thread = connection._thread  # noqa: SLF001 - as SQLAlchemy does, which leaves this to whoever opens connections
+        thread.daemon = True
+        drivers[:] = [*(each for each in drivers if each.is_alive()), thread]
+        return await connection
+
     engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"}),
-        connect_args={"timeout": BUSY_SECONDS, "isolation_level": None},
+        "sqlite+aiosqlite://",
+        async_creator=open_one,
+        poolclass=AsyncAdaptedQueuePool,
         pool_size=size,
         max_overflow=0,
         hide_parameters=True,
@@ -184,6 +198,12 @@ def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int) -> Asyn
 
     event.listen(engine.sync_engine, "connect", prepare)
     return engine
+
+
+def _join(threads: Iterable[Thread]) -> None:
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(BUSY_SECONDS)
 
 
 async def _lower_all_letters(driver: aiosqlite.Connection) -> None:
