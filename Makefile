@@ -24,7 +24,7 @@ run: $(VENV)/.base ## Serve the embedded default: SQLite, one process, http://12
 	@exec $(BIN)/agentops serve $(ARGS)
 
 test: $(VENV)/.dev ## Run every test, with a Postgres and a Redis that come along
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint types test ## Everything a change must pass
 

@@ -194,6 +194,9 @@ async def test_what_expires_is_ended_whoever_vouched_for_it(polling: Vouched, ki
     await ends.is_ended()
     assert time.time() >= now + 0.1
     assert not lasts.ended.is_set()
+    for stream in (ends, lasts):
+        polling.forget(stream.watch)
+    assert polling._readers == {}
 
 
 async def test_nothing_is_kept_of_those_that_cannot_be_withdrawn(vouched: Vouched) -> None:

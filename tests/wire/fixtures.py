@@ -1,4 +1,4 @@
-"""The deployment that records runs, on every storage: one server for all tests that name runs of their own, or a new one."""
+"""The deployment that records runs, on every storage: one server for tests that name their own runs, or a new one."""
 
 from __future__ import annotations
 

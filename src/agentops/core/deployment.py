@@ -94,8 +94,8 @@ def check_granted(parts: Iterable[tuple[str, Plugin[Any]]], registry: Mapping[st
     """Which permissions the settings of plugins hand out that do not exist."""
     for key, plugin in parts:
         for name in GRANTING:
-            granted = getattr(plugin.settings, name, None)
-            for wrong in unknown(granted, registry) if isinstance(granted, list) else ():
+            granted: list[str] = getattr(plugin.settings, name, [])
+            for wrong in unknown(granted, registry):
                 yield Problem(
                     f"{key}.{name}",
                     f"there is no permission {wrong!r}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -29,8 +30,9 @@ def a2a_storage(
     if engine == "sqlite":
         return on_sqlite(tmp_path_factory.mktemp("a2a"))
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    server.run("CREATE DATABASE a2a")
-    return on_postgres(server.url_of("a2a"))
+    name = f"a2a_{uuid4().hex[:8]}"
+    server.run(f"CREATE DATABASE {name}")
+    return on_postgres(server.url_of(name))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -6,7 +6,6 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import aiosqlite
@@ -33,6 +32,7 @@ from agentops.sql.storage import SqlStorage
 from agentops.sql.text import storable
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
     from agentops.core.errors import Refusal
@@ -103,7 +103,7 @@ class Sqlite(SqlStorage[SqliteSettings]):
         self._checkpoints = Checkpoints(
             self.path, lambda: connect(self.path, "rw", pragmas), self._writing, self._writer, rungs.signals
         )
-        drivers: list[Thread] = []
+        drivers: list[_Driver] = []
         self._write_engine = _engine(self.path, "rw", pragmas, size=1, drivers=drivers)
         event.listen(self._write_engine.sync_engine, "begin", _begin_immediate)
         self._read_engine = _engine(self.path, "ro", (), size=READERS, drivers=drivers)
@@ -112,7 +112,8 @@ class Sqlite(SqlStorage[SqliteSettings]):
         finally:
             await self._read_engine.dispose()
             await self._write_engine.dispose()
-            await asyncio.to_thread(_join, drivers)
+            for driver in drivers:
+                await driver.ended()
             await self._checkpoints.close()
             await asyncio.to_thread(self._readers.close)
             await asyncio.to_thread(self._writer.close)
@@ -169,18 +170,20 @@ class Sqlite(SqlStorage[SqliteSettings]):
         await self._readers.run(backup, target, tell)
 
 
-def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int, drivers: list[Thread]) -> AsyncEngine:
-    """The threads of its connections are kept in `drivers`: one whose query was cancelled still answers to the loop."""
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int, drivers: list[_Driver]) -> AsyncEngine:
+    """Every connection is kept in `drivers` too: SQLAlchemy loses sight of one whose opening was cancelled."""
+
+    def prepared() -> sqlite3.Connection:
+        connection = connect(path, mode, pragmas)
+        connection.create_function("lower", 1, str.lower, deterministic=True)  # SQLite's own knows only A to Z
+        return connection
 
     async def open_one() -> aiosqlite.Connection:
-        connection = aiosqlite.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-        thread = connection._thread  # noqa: SLF001 - as SQLAlchemy does, which leaves this to whoever opens connections
-        thread.daemon = True
-        drivers[:] = [*(each for each in drivers if each.is_alive()), thread]
+        connection = _Driver(prepared, iter_chunk_size=64)
+        drivers[:] = [*(each for each in drivers if each.is_open()), connection]
         return await connection
 
-    engine = create_async_engine(
+    return create_async_engine(
         "sqlite+aiosqlite://",
         async_creator=open_one,
         poolclass=AsyncAdaptedQueuePool,
@@ -189,26 +192,22 @@ def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int, drivers
         hide_parameters=True,
     )
 
-    def prepare(dbapi_connection: Any, _: object) -> None:
-        dbapi_connection.run_async(_lower_all_letters)
-        cursor = dbapi_connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
 
-    event.listen(engine.sync_engine, "connect", prepare)
-    return engine
+class _Driver(aiosqlite.Connection):
+    """A connection that can be waited for: a query that was cancelled would still answer to a loop that is closed."""
 
+    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
+        super().__init__(connector, iter_chunk_size)
+        self._thread.daemon = True
 
-def _join(threads: Iterable[Thread]) -> None:
-    for thread in threads:
-        if thread.is_alive():
-            thread.join(BUSY_SECONDS)
+    def is_open(self) -> bool:
+        return self._thread.is_alive()
 
-
-async def _lower_all_letters(driver: aiosqlite.Connection) -> None:
-    """SQLite's own `lower` knows only A to Z."""
-    await driver.create_function("lower", 1, str.lower, deterministic=True)  # pyright: ignore[reportUnknownMemberType]
+    async def ended(self) -> None:
+        """Return once its thread has."""
+        if self.is_open():
+            self.stop()  # pyright: ignore[reportUnknownMemberType]
+            await asyncio.to_thread(self._thread.join, BUSY_SECONDS)
 
 
 def _begin_immediate(connection: Any) -> None:
