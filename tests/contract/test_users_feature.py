@@ -27,7 +27,7 @@ SECRET = "a shared secret of more than 32 bytes"
 
 
 def own_tokens() -> Jwt:
-    return Jwt(secret=SECRET)
+    return Jwt(secret=SECRET, accounts=True)
 
 
 def kit_of(feature: AnyFeature, folder: Path, **auth: Authenticator[Any]) -> Kit:
@@ -103,3 +103,9 @@ def test_the_roles_of_a_body_are_the_roles_there_are() -> None:
 
 def test_what_holds_a_password_does_not_show_it() -> None:
     assert repr(Credentials("ada", "correct horse")) == "<Credentials>"
+
+
+def test_tokens_that_outlive_their_session_are_refused(tmp_path: Path) -> None:
+    told = problems_of(Users(), tmp_path, own=Jwt(secret=SECRET))
+    assert "features.Users.auth: the authenticator believes a token until it ends" in told
+    assert "accounts = true" in told

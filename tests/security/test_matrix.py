@@ -52,7 +52,7 @@ class Up(NamedTuple):
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
     features: list[Feature[Any]] = [find("feature", name)() for name in known("feature")]  # type: ignore[misc]
-    auth = {"passport": Passport(), "keys": HashedKeys(prefix="ak_"), "tokens": Jwt(secret="x" * 40)}
+    auth = {"passport": Passport(), "keys": HashedKeys(prefix="ak_"), "tokens": Jwt(secret="x" * 40, accounts=True)}
     return Kit(storage=storage_in(tmp_path), auth=auth, lanes=[Lane(LANE, features, ["passport"])])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed
 from agentops.accounts.key_text import LOOKUP_DIGITS, SHOWN, make_key, parse_key
-from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
 from agentops.core.permissions import beyond, unknown
 from agentops.core.records import now_ms
 from agentops.sql.tables import keys
@@ -89,7 +89,8 @@ class Granter(NamedTuple):
 class Keys:
     """The keys in one storage; every change is in the audit trail, in the same transaction."""
 
-    def __init__(self, storage: Storage[Any], prefix: str) -> None:
+    def __init__(self, storage: Storage[Any], prefix: str | None) -> None:
+        """Without a prefix, that of the authenticator they are for, none can be made now."""
         self._storage = storage
         self._prefix = prefix
 
@@ -161,6 +162,8 @@ class Keys:
     async def _made(
         self, project: str, wanted: Wanted, now: int, expires_at: int
     ) -> tuple[Key, str, dict[str, object]]:
+        if self._prefix is None:
+            raise Unavailable("no key can be made right now", code="auth_unavailable")
         text = make_key(self._prefix)
         parsed = parse_key(text, self._prefix)
         assert parsed is not None  # noqa: S101 - what was just made

@@ -19,6 +19,7 @@ from sqlalchemy import delete, insert, select, update
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed, matches, matches_nobody, outdated
+from agentops.accounts.throttle import neighbourhood
 from agentops.accounts.users import NAME_MOST, PASSWORD_MOST, User, folded, user_of
 from agentops.core.errors import Unauthorized, Unavailable
 from agentops.core.records import now_ms
@@ -64,7 +65,7 @@ class Sessions:
 
     async def login(self, origin: Origin, username: str, password: str) -> SignedIn:
         """Whoever is unknown, disabled or wrong hears the same, after the same time."""
-        account, address = folded(username), origin.address or ""
+        account, address = folded(username), neighbourhood(origin.address)
         self._by_address.take(address)
         self._by_account.take(account)
         try:

@@ -6,6 +6,7 @@ import math
 import time
 from collections import OrderedDict
 from hashlib import blake2b
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.errors import TooManyRequests
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REMEMBERED_MOST: Final = 20_000
+
+
+def neighbourhood(address: str | None) -> str:
+    """An address, or the /64 of one of IPv6: whoever has one has all of them."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if parsed.version == 6:
+        mapped = parsed.ipv4_mapped
+        return str(mapped) if mapped is not None else str(ip_network((parsed.packed[:8] + bytes(8), 64)))
+    return str(parsed)
 
 
 class Throttle:

@@ -52,6 +52,10 @@ class Jwt(Authenticator[JwtSettings]):
         self._seen: Memory[str, Vouched] = Memory(self.settings.cache_tokens)
         self._shown: Memory[Identity, str] = Memory(self.settings.cache_tokens)
 
+    @property
+    def accounts(self) -> bool:
+        return self.settings.accounts
+
     def check(self) -> Iterable[Problem]:
         return mistakes(self.settings)
 

@@ -13,6 +13,7 @@ from agentops.accounts.keys import Granter, Wanted
 from agentops.accounts.keys import Keys as KeyService
 from agentops.accounts.web import origin_of
 from agentops.core.abilities import able, unable
+from agentops.core.errors import StartError
 from agentops.core.http.answers import json_answer
 from agentops.core.http.bodies import decode_json, read_json
 from agentops.core.permissions import common
@@ -70,7 +71,7 @@ class Keys(Feature[KeysSettings]):
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
-        self._service = KeyService(rungs.storage, able(rungs.auth, MakesKeys, self.settings.auth).prefix)
+        self._service = KeyService(rungs.storage, _prefix_in(rungs.auth, self.settings.auth))
         self._registry, self._vouched = rungs.permissions, rungs.vouched
         yield
 
@@ -148,3 +149,11 @@ class Keys(Feature[KeysSettings]):
 
     def _granter(self, request: AnyRequest) -> Granter:
         return Granter(request.user.permissions, self._registry)
+
+
+def _prefix_in(auth: Mapping[str, Authenticator], name: str) -> str | None:
+    """The configuration was checked, so if it is not there, it could not start; then no key is made for it."""
+    try:
+        return able(auth, MakesKeys, name).prefix
+    except StartError:
+        return None

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import matches
+from agentops.accounts.throttle import neighbourhood
 from agentops.accounts.users import folded
 from agentops.core.errors import BadRequest, Unavailable
 from agentops.sql.tables import users
@@ -36,7 +37,7 @@ class Limits(NamedTuple):
 
 async def require(storage: Storage[Any], limits: Limits, origin: Origin, user: User, password: str) -> None:
     """Return if this is the user's password, and else raise, as often as the limits let it."""
-    account, address = folded(user.username), origin.address or ""
+    account, address = folded(user.username), neighbourhood(origin.address)
     limits.take(account, address)
     async with storage.read() as connection:
         stored = (await connection.execute(select(users.c.password).where(users.c.id == user.id))).scalar_one()

@@ -86,6 +86,13 @@ class Users(Feature[UsersSettings]):
                 issuer.issue({"sub": "nobody"}, 1)
             except StartError as error:
                 yield Problem("auth", str(error), "nobody could sign in", "name an authenticator that can")
+            if not issuer.accounts:
+                yield Problem(
+                    "auth",
+                    "the authenticator believes a token until it ends",
+                    "whoever was signed out or disabled would still be let in",
+                    "write `accounts = true` in its table",
+                )
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
