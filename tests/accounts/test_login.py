@@ -277,17 +277,15 @@ async def test_who_was_not_judged_failed_at_nothing(
     assert (await sessions.login(NOBODY, "alice", PASSWORD)).user == alice
 
 
-async def test_a_name_is_told_as_far_as_it_helps(storage: AnyStorage, sessions: Sessions, alice: User) -> None:
-    for name in (*HOSTILE.values(), "nobody\r\n200 ok", "\x1b[31mred", "\u202ereversed", "\u2028", "x" * 1_000_000):
+async def test_a_name_that_nobody_has_is_not_kept(storage: AnyStorage, sessions: Sessions, alice: User) -> None:
+    """It may be a password, or a key, that was typed into the wrong field."""
+    before = len(await rows(storage, tables.audit))
+    for name in (*HOSTILE.values(), "nobody\r\n200 ok", "a password", "x" * 1_000_000):
         await refused(sessions, name)
-    told = (await rows(storage, tables.audit))[1:]
-    assert {(row["action"], row["target"], row["outcome"], row["reason"]) for row in told} == {
-        ("session.login", "", "refused", "unknown or disabled")
+    told = (await rows(storage, tables.audit))[before:]
+    assert {(row["actor"], row["target"], row["outcome"], row["reason"]) for row in told} == {
+        (NOBODY.actor, "", "refused", "unknown or disabled")
     }
-    actors = [row["actor"] for row in told]
-    assert [actor for actor in actors if not actor.isprintable() or len(actor) > 300] == []
-    assert actors[:3] == ["a\ufffdb", "a\ufffdb", "x" * 300]
-    assert "nobody\ufffd\ufffd200 ok" in actors
 
 
 async def test_a_failure_is_told_in_the_project_of_the_user(
@@ -299,16 +297,16 @@ async def test_a_failure_is_told_in_the_project_of_the_user(
     await refused(sessions, "nobody")
     told = [row for row in await rows(storage, tables.audit) if row["action"] == "session.login"]
     assert [(row["project"], row["actor"], row["target"], row["reason"]) for row in told] == [
-        ("p", "ALICE", alice.id, "wrong password"),
+        ("p", "alice", alice.id, "wrong password"),
         ("p", "alice", alice.id, "unknown or disabled"),
-        ("default", "nobody", "", "unknown or disabled"),
+        ("default", NOBODY.actor, "", "unknown or disabled"),
     ]
     assert {row["address"] for row in told} == {NOBODY.address}
 
 
 async def test_sessions_that_are_long_over_are_forgotten(storage: AnyStorage, sessions: Sessions, alice: User) -> None:
     now = now_ms()
-    row = {"user_id": alice.id, "current": "0", "created_at": 0}
+    row = {"user_id": alice.id, "stamp": "0", "current": "0", "created_at": 0}
     old, kept = {**row, "id": "old", "expires_at": now - FORGOTTEN_MS - 1}, {**row, "id": "kept", "expires_at": now - 1}
     await add(storage, tables.sessions, old, kept)
     signed_in = await sessions.login(NOBODY, "alice", PASSWORD)

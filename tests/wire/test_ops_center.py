@@ -57,6 +57,7 @@ async def test_what_makes_no_sense_is_refused(api: httpx.AsyncClient) -> None:
         {"name": "a", "expires_in_days": 0},
         {"name": "a", "expires_in_days": 366},
         {"name": "a", "expires_in_days": "7"},
+        {"name": "a", "days": 7},
         {"name": "a", "permissions": ["runs:raed"]},
         {"name": "a", "permissions": "runs:read"},
         {"name": "a\0b"},

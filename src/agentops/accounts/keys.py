@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agentops.accounts.audit import Origin
     from agentops.core.ports.storage import Storage
 
+CREDENTIAL: Final = "key:"
+"""Before a key's id, in the credential of an identity."""
 DAY_MS: Final = 24 * 60 * 60 * 1000
 DAYS_MOST: Final = 365
 NAME_MOST: Final = 200
@@ -185,6 +187,7 @@ class Keys:
             "permissions": msgspec.json.encode(key.permissions).decode(),
             "networks": msgspec.json.encode(key.networks).decode(),
             "lookup": parsed.lookup,
+            "prefix": self._prefix,
             "hash": await hashed(parsed.secret),
         }
         return key, text, row
@@ -244,13 +247,18 @@ def _told(key: Key) -> dict[str, object]:
     return {**told, "networks": key.networks} if key.networks else told
 
 
+def _is_name(text: str) -> bool:
+    """U+FFFD stands where a path was not UTF-8, so that many owners would become one."""
+    return 0 < len(text.strip()) <= len(text) <= NAME_MOST and text.isprintable() and "\ufffd" not in text
+
+
 def _check(project: str, wanted: Wanted, granter: Granter) -> None:
     if not storable(project):
         raise BadRequest("a project's name is text without NUL", param="project")
-    if not wanted.name.strip() or len(wanted.name) > NAME_MOST or not storable(wanted.name):
-        raise BadRequest(f"a key's name is 1 to {NAME_MOST} characters of text", param="name")
-    if not wanted.owner.strip() or len(wanted.owner) > NAME_MOST or not storable(wanted.owner):
-        raise BadRequest(f"a key's owner is 1 to {NAME_MOST} characters of text", param="user_id")
+    if not _is_name(wanted.name):
+        raise BadRequest(f"a key's name is 1 to {NAME_MOST} printable characters", param="name")
+    if not _is_name(wanted.owner):
+        raise BadRequest(f"a key's owner is 1 to {NAME_MOST} printable characters", param="user_id")
     if not 1 <= wanted.days <= DAYS_MOST:
         raise BadRequest(f"a key lives for 1 to {DAYS_MOST} days", param="expires_in_days")
     _check_networks(wanted.networks)

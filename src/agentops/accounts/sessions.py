@@ -19,7 +19,7 @@ from sqlalchemy import delete, insert, select, update
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed, matches, matches_nobody, outdated
-from agentops.accounts.throttle import neighbourhood
+from agentops.accounts.throttle import neighbourhood, take_both
 from agentops.accounts.users import NAME_MOST, PASSWORD_MOST, User, folded, user_of
 from agentops.core.errors import Unauthorized, Unavailable
 from agentops.core.records import now_ms
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agentops.accounts.throttle import Throttle
     from agentops.core.ports.storage import Storage
 
-_TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})\Z")
+_TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{22})\Z")
 FORGOTTEN_MS: Final = 30 * 24 * 60 * 60 * 1000
 """How long the row of a session that is over is kept, so that its tokens are still known as spent."""
 
@@ -66,8 +66,7 @@ class Sessions:
     async def login(self, origin: Origin, username: str, password: str) -> SignedIn:
         """Whoever is unknown, disabled or wrong hears the same, after the same time."""
         account, address = folded(username), neighbourhood(origin.address)
-        self._by_address.take(address)
-        self._by_account.take(account)
+        take_both(self._by_account, account, self._by_address, address)
         try:
             signed_in = await self._signed_in(origin, username, password)
         except Unavailable:
@@ -80,7 +79,7 @@ class Sessions:
 
     async def refresh(self, origin: Origin, token: str) -> SignedIn:
         """Spend this token for the next one."""
-        session_id, secret = _parsed(token)
+        session_id, secret = await self._issued(token)
         now = now_ms()
         salt = secrets.token_hex(16)
         successor = _successor(secret, salt)
@@ -92,9 +91,10 @@ class Sessions:
             row = await _session_and_user(connection, session_id)
             if row is not None and _runs(row, now):
                 if done.rowcount:
-                    return SignedIn(user_of(row), session_id, _joined(session_id, successor))
+                    return SignedIn(user_of(row), session_id, _joined(session_id, successor, row.stamp))
                 if row.previous == _digest(secret) and now < row.rotated_at + self._grace_ms:
-                    return SignedIn(user_of(row), session_id, _joined(session_id, _successor(secret, row.salt)))
+                    lost = _joined(session_id, _successor(secret, row.salt), row.stamp)
+                    return SignedIn(user_of(row), session_id, lost)
                 stolen = origin._replace(project=row.project, actor=row.username)
                 await _end(connection, stolen, session_id, row.user_id, "a spent refresh token was shown again")
         raise Unauthorized("this refresh token is not valid", code="invalid_token")
@@ -109,13 +109,24 @@ class Sessions:
     async def session_of(self, token: str) -> str | None:
         """The session of a refresh token that is good now."""
         try:
-            session_id, secret = _parsed(token)
+            session_id, secret = await self._issued(token)
         except Unauthorized:
             return None
         async with self._storage.read() as connection:
             row = await _session_and_user(connection, session_id)
         good = row is not None and row.current == _digest(secret) and _runs(row, now_ms())
         return session_id if good else None
+
+    async def _issued(self, token: str) -> tuple[str, str]:
+        """The session and the secret of a token that was issued here, whatever became of it; nothing is written."""
+        match = _TOKEN.match(token)
+        if match is not None:
+            session_id, secret, tag = match.groups()
+            async with self._storage.read() as connection:
+                row = await _session_and_user(connection, session_id)
+            if row is not None and hmac.compare_digest(_tag(secret, row.stamp), tag):
+                return session_id, secret
+        raise Unauthorized("this refresh token is not valid", code="invalid_token")
 
     def _give_back(self, account: str, address: str) -> None:
         self._by_account.give_back(account)
@@ -126,7 +137,7 @@ class Sessions:
         while True:
             row = await self._row_named(username)
             if not await _proves(row, password):
-                await self._failed(origin, username, row)
+                await self._failed(origin, row)
                 return None
             assert row is not None  # noqa: S101 - nobody else proves anything
             signed_in = await self._open(origin, row, password)
@@ -145,10 +156,11 @@ class Sessions:
         again = await hashed(password) if outdated(proven.password) else None
         same = (users.c.id == proven.id) & (users.c.password == proven.password) & users.c.disabled_at.is_(None)
         now = now_ms()
-        session_id, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
+        session_id, secret, stamp = secrets.token_hex(16), secrets.token_urlsafe(32), secrets.token_hex(16)
         session = {
             "id": session_id,
             "user_id": proven.id,
+            "stamp": stamp,
             "current": _digest(secret),
             "created_at": now,
             "expires_at": now + self._lives_ms,
@@ -163,10 +175,13 @@ class Sessions:
                 await connection.execute(update(users).where(users.c.id == row.id).values(password=again))
             who = origin._replace(project=row.project, actor=row.username, credential=f"session:{session_id}")
             await audit.record(connection, who, "session.login", row.id)
-        return SignedIn(user_of(row), session_id, _joined(session_id, secret))
+        return SignedIn(user_of(row), session_id, _joined(session_id, secret, stamp))
 
-    async def _failed(self, origin: Origin, username: str, row: Row[Any] | None) -> None:
-        who = origin._replace(project=row.project if row is not None else origin.project, actor=username)
+    async def _failed(self, origin: Origin, row: Row[Any] | None) -> None:
+        """What was typed as a name that nobody has is not kept: it may be a password."""
+        who = origin._replace(project=row.project if row is not None else origin.project)
+        if row is not None:
+            who = who._replace(actor=row.username)
         reason = "wrong password" if row is not None and row.disabled_at is None else "unknown or disabled"
         async with self._storage.write() as connection:
             target = row.id if row is not None else ""
@@ -184,7 +199,7 @@ async def _proves(row: Row[Any] | None, password: str) -> bool:
 
 async def _session_and_user(connection: AsyncConnection, session_id: str) -> Row[Any] | None:
     query = (
-        select(sessions.c.user_id, sessions.c.current, sessions.c.previous, sessions.c.salt)
+        select(sessions.c.user_id, sessions.c.stamp, sessions.c.current, sessions.c.previous, sessions.c.salt)
         .add_columns(sessions.c.rotated_at, sessions.c.expires_at, sessions.c.ended_at, users)
         .join(users, users.c.id == sessions.c.user_id)
         .where(sessions.c.id == session_id)
@@ -203,15 +218,13 @@ async def _end(connection: AsyncConnection, origin: Origin, session_id: str, use
         await audit.record(connection, origin, "session.end", user_id, {"session": session_id}, reason=reason)
 
 
-def _parsed(token: str) -> tuple[str, str]:
-    match = _TOKEN.match(token)
-    if match is None:
-        raise Unauthorized("this refresh token is not valid", code="invalid_token")
-    return match[1], match[2]
+def _joined(session_id: str, secret: str, stamp: str) -> str:
+    return f"{session_id}.{secret}.{_tag(secret, stamp)}"
 
 
-def _joined(session_id: str, secret: str) -> str:
-    return f"{session_id}.{secret}"
+def _tag(secret: str, stamp: str) -> str:
+    """What shows that a secret was issued in this session: a made-up one must not end it as a spent one does."""
+    return urlsafe_b64encode(hmac.digest(stamp.encode(), secret.encode(), "sha256")[:16]).rstrip(b"=").decode()
 
 
 def _digest(secret: str) -> str:

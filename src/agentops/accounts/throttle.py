@@ -58,6 +58,16 @@ class Throttle:
             self._seen[key] = taken
 
 
+def take_both(by_account: Throttle, account: str, by_address: Throttle, address: str) -> None:
+    """Count an attempt for both or for neither: what one of them refuses costs nothing of the other."""
+    by_account.take(account)
+    try:
+        by_address.take(address)
+    except TooManyRequests:
+        by_account.give_back(account)
+        raise
+
+
 def _key(who: str) -> bytes:
     """Strangers choose the names: a digest of each takes the same room, however long the name is."""
     return blake2b(who.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from unicodedata import normalize
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -153,7 +154,7 @@ class Users:
 
 def folded(name: str) -> str:
     """What two names are compared by."""
-    return name.casefold()
+    return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
 def user_of(row: Row[Any]) -> User:

@@ -32,7 +32,7 @@ def require_head(stored: str | None) -> None:
     if not at_head(stored):
         raise StartError(
             f"the database is at schema revision {stored or 'none'!r} and this program needs {HEAD!r}: "
-            "run `agentops migrate`, or set `migrate = true` for this storage"
+            "run `agentops migrate` with the same --config, or set `migrate = true` for this storage"
         )
 
 

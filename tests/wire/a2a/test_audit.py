@@ -96,7 +96,7 @@ async def test_a_failed_sign_in_is_told_with_its_reason(a2a: A2a) -> None:
     assert (wrong["outcome"], wrong["reason"]) == ("refused", "wrong password")
     await a2a.login("nobody-at-all", "wrong")
     (unknown, *_) = await a2a.trail(action="session.login", outcome="refused")
-    assert (unknown["actor"], unknown["target"]) == ("nobody-at-all", "")
+    assert (unknown["actor"], unknown["target"]) == ("anonymous", "")
 
 
 async def test_what_is_asked_for_is_what_is_answered(a2a: A2a) -> None:

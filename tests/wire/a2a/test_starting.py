@@ -78,7 +78,7 @@ class Broken(Jwt):
 async def test_an_issuer_that_does_not_start_closes_no_other_lane(tmp_path: Path) -> None:
     kit = Kit(
         storage=Sqlite(path=str(tmp_path / "agentops.sqlite")),
-        auth={"people": Broken(secret=SECRET), "key": StaticKey(keys=["k"])},
+        auth={"people": Broken(secret=SECRET, accounts=True), "key": StaticKey(keys=["k"])},
         lanes=[
             Lane("/api", serve=[Users(auth="people")], auth=["people"], errors="detail"),
             Lane("/other", serve=[Runs()], auth=["key"]),

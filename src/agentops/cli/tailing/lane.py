@@ -89,7 +89,7 @@ class Lane(NamedTuple):
         try:
             connection.connect()
             connection.sock.settimeout(SILENCE_SECONDS)
-            key = {"x-api-key": self.key} if self.key else {}
+            key = {"x-api-key": self.key, "authorization": f"Bearer {self.key}"} if self.key else {}
             connection.request("GET", base.path.rstrip("/") + path, headers={**headers, **key})
             answer = self._accepted(connection.getresponse())
         except (OSError, http.client.HTTPException) as error:

@@ -25,7 +25,7 @@ MAPPED_BITS: Final = 96
 """What stands before the IPv4 address in an IPv6 address that maps one."""
 
 _COLUMNS: Final = """
-    SELECT k.id, k.shown, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
+    SELECT k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
            k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
     FROM keys k LEFT JOIN users u ON u.id = k.owner
 """
@@ -37,7 +37,7 @@ class Row(NamedTuple):
     """A key as it is stored; the last three are of its owner, if that is a user of ours."""
 
     id: str
-    shown: str
+    prefix: str
     hash: str
     project: str
     owner: str

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from agentops.accounts.key_text import PREFIX, SHOWN, parse_key
+from agentops.accounts.key_text import PREFIX, parse_key
 from agentops.core.auth_settings import HeaderName
 from agentops.core.errors import Rejected
 from agentops.core.plugin import Settings
 from agentops.core.ports.auth import Authenticator
 from agentops.plugins.auth.hashed_keys._proofs import Proofs
 from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, row_of, rows_of
+from agentops.plugins.auth.hashed_keys._strangers import Strangers
 from agentops.plugins.auth.hashed_keys._uses import Uses
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     """Refuses the unknown, the revoked, the expired and the wrong alike."""
 
     _storage: Storage[Any]
+    _strangers: Strangers
     _proofs: Proofs
     _uses: Uses
 
@@ -59,9 +61,10 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         self._storage = rungs.storage
+        self._strangers = Strangers(rungs.storage)
         self._proofs = Proofs(rungs.signals)
         self._uses = Uses(rungs.storage, rungs.signals)
-        async with self._uses.life(), self._proofs.life():
+        async with self._uses.life(), self._proofs.life(), self._strangers.life():
             yield
 
     async def authenticate(self, caller: Caller) -> Identity | None:
@@ -70,13 +73,14 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
             return None
         key = parse_key(presented, self.settings.prefix)
         row = None if key is None else await row_of(self._storage, key.lookup)
-        if key is None or row is None or row.shown != presented[:SHOWN]:
+        if key is None or row is None or row.prefix != self.settings.prefix:
             raise Rejected
         identity = identity_of(row)
         if identity is None or not allowed_from(row.networks, caller.peer):
             raise Rejected
         if not await self._proofs.proves(row.id, key.secret, row.hash):
             raise Rejected
+        self._strangers.let_in(key.lookup)
         self._uses.note(row.id, row.last_used_at)
         return identity
 

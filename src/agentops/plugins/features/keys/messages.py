@@ -21,7 +21,7 @@ Days = Annotated[int, msgspec.Meta(ge=1, le=DAYS_MOST)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=GRACE_MOST)]
 
 
-class WantedKey(msgspec.Struct, frozen=True):
+class WantedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The key to make; without permissions it is given those that the deployment names, as far as its maker may."""
 
     name: str
@@ -30,7 +30,7 @@ class WantedKey(msgspec.Struct, frozen=True):
     allowed_ips: list[str] = []
 
 
-class Rotation(msgspec.Struct, frozen=True):
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For how long the old key lives on, though never past its own end."""
 
     grace_seconds: Seconds = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge, Unavailable, UnsupportedMediaType
 from agentops.core.http.document import documented
 from agentops.plugins.features.keys import messages
 
@@ -28,6 +28,13 @@ _LISTED: Final = {
     "status": "active",
 }
 _NO_KEY: Final = NotFound("there is no such key")
+_AWAY: Final = Unavailable("credentials cannot be checked right now", code="auth_unavailable")
+_BODY: Final = (
+    BadRequest("JSON is malformed: invalid character (byte 0)", code="invalid_json"),
+    TooLarge("a body may have 8388608 bytes at most"),
+    UnsupportedMediaType("send application/json, not text/plain"),
+    _AWAY,
+)
 _TOO_MUCH: Final = Forbidden("nobody grants what they do not hold: 'runs:write'", code="beyond_own_rights")
 
 
@@ -46,22 +53,25 @@ CREATE: Final = documented(
     refusals=[
         BadRequest("there is no permission 'runs:raed'", code="unknown_permission", param="permissions"),
         _TOO_MUCH,
+        *_BODY,
     ],
 )
 LIST: Final = documented(
     "List keys, newest first",
     responses=_answer("200", "The keys, without their text", messages.ListedKeys, {"api_keys": [_LISTED], "total": 1}),
+    refusals=[_AWAY],
 )
 REVOKE: Final = documented(
     "Revoke a key",
     responses=_answer(
         "200", "It is refused from now on", messages.Done, {"message": "the key is revoked", "success": True}
     ),
-    refusals=[_NO_KEY],
+    refusals=[_NO_KEY, _AWAY],
 )
 REVOKE_ALL: Final = documented(
     "Revoke all keys",
     responses=_answer("200", "How many there were", messages.RevokedKeys, {"revoked": 2}),
+    refusals=[_AWAY],
 )
 ROTATE: Final = documented(
     "Replace a key by a new one like it",
@@ -71,5 +81,6 @@ ROTATE: Final = documented(
         _NO_KEY,
         _TOO_MUCH,
         Conflict("only a key that works and was not rotated yet can be rotated", code="key_not_active"),
+        *_BODY,
     ],
 )

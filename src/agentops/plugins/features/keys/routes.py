@@ -9,11 +9,11 @@ from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath
 from msgspec import Meta
 
-from agentops.accounts.keys import Granter, Wanted
+from agentops.accounts.keys import CREDENTIAL, Granter, Wanted
 from agentops.accounts.keys import Keys as KeyService
 from agentops.accounts.web import origin_of
 from agentops.core.abilities import able, unable
-from agentops.core.errors import StartError
+from agentops.core.errors import Forbidden, StartError
 from agentops.core.http.answers import json_answer
 from agentops.core.http.bodies import decode_json, read_json
 from agentops.core.permissions import common
@@ -133,6 +133,7 @@ class Keys(Feature[KeysSettings]):
         return json_answer(messages.made(key, text), 201)
 
     async def create_own(self, request: AnyRequest) -> Response[bytes]:
+        _require_person(request)
         return await self.create(request, request.user.subject)
 
     async def list_own(self, request: AnyRequest) -> Response[bytes]:
@@ -145,10 +146,17 @@ class Keys(Feature[KeysSettings]):
         return await self.revoke_all(request, request.user.subject)
 
     async def rotate_own(self, request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
+        _require_person(request)
         return await self.rotate(request, request.user.subject, key_id)
 
     def _granter(self, request: AnyRequest) -> Granter:
         return Granter(request.user.permissions, self._registry)
+
+
+def _require_person(request: AnyRequest) -> None:
+    """A key that made another would pass on its rights without its end, its networks and its revocation."""
+    if (request.user.credential or "").startswith(CREDENTIAL):
+        raise Forbidden("a key cannot make a key of its owner's; sign in", code="key_cannot_make_keys")
 
 
 def _prefix_in(auth: Mapping[str, Authenticator], name: str) -> str | None:

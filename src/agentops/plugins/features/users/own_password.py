@@ -8,8 +8,7 @@ from sqlalchemy import select
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import matches
-from agentops.accounts.throttle import neighbourhood
-from agentops.accounts.users import folded
+from agentops.accounts.throttle import neighbourhood, take_both
 from agentops.core.errors import BadRequest, Unavailable
 from agentops.sql.tables import users
 
@@ -27,8 +26,7 @@ class Limits(NamedTuple):
     by_address: Throttle
 
     def take(self, account: str, address: str) -> None:
-        self.by_address.take(address)
-        self.by_account.take(account)
+        take_both(self.by_account, account, self.by_address, address)
 
     def give_back(self, account: str, address: str) -> None:
         self.by_account.give_back(account)
@@ -37,7 +35,7 @@ class Limits(NamedTuple):
 
 async def require(storage: Storage[Any], limits: Limits, origin: Origin, user: User, password: str) -> None:
     """Return if this is the user's password, and else raise, as often as the limits let it."""
-    account, address = folded(user.username), neighbourhood(origin.address)
+    account, address = f"password of {user.id}", neighbourhood(origin.address)
     limits.take(account, address)
     async with storage.read() as connection:
         stored = (await connection.execute(select(users.c.password).where(users.c.id == user.id))).scalar_one()

@@ -33,7 +33,9 @@ def require_migrated(path: Path) -> None:
     try:
         connection = connect(path, "ro")
     except sqlite3.Error as error:
-        raise StartError(f"cannot open the database {str(path)!r}: {error}; run `agentops migrate`") from error
+        raise StartError(
+            f"cannot open the database {str(path)!r}: {error}; run `agentops migrate` with the same --config"
+        ) from error
     try:
         require_head(_stored_revision(connection))
     except sqlite3.Error as error:

@@ -26,6 +26,7 @@ _EVERYWHERE = (
     CREATE TABLE sessions (
         id TEXT PRIMARY KEY,
         user_id TEXT NOT NULL REFERENCES users (id),
+        stamp TEXT NOT NULL,
         current TEXT NOT NULL,
         previous TEXT,
         salt TEXT,
@@ -41,6 +42,7 @@ _EVERYWHERE = (
     CREATE TABLE keys (
         id TEXT PRIMARY KEY,
         lookup TEXT NOT NULL UNIQUE,
+        prefix TEXT NOT NULL,
         shown TEXT NOT NULL,
         hash TEXT NOT NULL,
         project TEXT NOT NULL,
