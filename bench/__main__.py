@@ -68,7 +68,7 @@ def _arguments() -> argparse.Namespace:
         "--engine",
         choices=list(_ENGINES),
         default="both",
-        help="both: posts and fan-out on each, the rest on uvicorn (default: %(default)s)",
+        help="both: posts, fan-out and made-up keys on each, the rest on uvicorn (default: %(default)s)",
     )
     parser.add_argument("--quick", action="store_true", help="try everything in seconds; the figures mean nothing")
     parser.add_argument("--folder", type=Path, help="where the databases are made (default: the temporary folder)")

@@ -23,7 +23,7 @@ class Setup:
     cores: Cores
     folder: Path
     engines: Sequence[Engine]
-    """The first is what most figures are measured on; those of posts and fan-out, on each."""
+    """The first is what most figures are measured on; those of posts, fan-out and made-up keys, on each."""
 
     @property
     def rounds(self) -> range:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.client import Connection
     from bench.cost import Cost
-    from bench.server import Server
+    from bench.server import Engine, Server
     from bench.setup import Setup
 
 _MADE_UP_PER_SECOND: Final = 10_000
@@ -43,26 +44,29 @@ class _Flooded:
 class _Round:
     """The p99 of good clients, in milliseconds, and what the server did beside."""
 
-    idle: float
+    alone: float
     flooded: float
     refused_per_second: float
     cost: Cost
 
 
 async def measure(setup: Setup) -> Sequence[Result]:
-    """Rounds with and without them take turns, so that what else the machine does strikes both."""
-    path, seconds = setup.folder / "made-up.sqlite", setup.scale.seconds
+    return [result for engine in setup.engines for result in await _on(engine, setup)]
+
+
+async def _on(engine: Engine, setup: Setup) -> Sequence[Result]:
+    path, seconds = setup.folder / f"made-up-{engine}.sqlite", setup.scale.seconds
     keys = await keys_in(path, _CLIENTS)
     settings = [f"storage.path={path}", "auth.keys.use=hashed-keys", 'lanes.api.auth=["keys"]']
-    async with setup.server(*settings) as server:
+    async with setup.server(*settings, engine=engine) as server:
         await _p99(server, keys, setup.scale.warmup_seconds)
         rounds = [await _round(server, keys, seconds) for _ in setup.rounds]
-    engine, cost = setup.engines[0], rounds[-1].cost
+    cost = rounds[-1].cost
     name = f"{_MADE_UP_PER_SECOND:,} made-up keys/s"
-    idle, flooded = (median(values) for values in zip(*((each.idle, each.flooded) for each in rounds), strict=True))
-    note = f"p99 {idle:.1f} ms without, {flooded:.1f} ms with them"
+    alone, flooded = median([each.alone for each in rounds]), median([each.flooded for each in rounds])
+    note = f"p99 {alone:.1f} ms without, {flooded:.1f} ms with them"
     busy = f"server {cost.server / cost.seconds:.0%} of its core, others {cost.others / cost.seconds:.0%}"
-    ratios = [each.flooded / each.idle for each in rounds]
+    ratios = [each.flooded / each.alone for each in rounds]
     rates = [each.refused_per_second for each in rounds]
     return [
         Result(f"good clients beside {name}, p99 against idle", "x", at_most(2), ratios, engine, note),
@@ -71,21 +75,25 @@ async def measure(setup: Setup) -> Sequence[Result]:
 
 
 async def _round(server: Server, keys: Sequence[str], seconds: float) -> _Round:
-    idle = await _p99(server, keys, seconds)
-    async with _flood(server, seconds) as flood:
+    """First with a flood to where nobody listens, for to make it takes time from the good clients as well."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        async with _flood(nobody.getsockname()[1], seconds):
+            alone = await _p99(server, keys, seconds)
+    async with _flood(server.address[1], seconds) as flood:
         spending = Spending(server)
         flooded = await _p99(server, keys, seconds)
         cost = spending.so_far()
     if flood.others:
         raise Failed(f"{flood.others} made-up keys were not answered 401")
-    return _Round(idle, flooded, flood.refused / seconds, cost)
+    return _Round(alone, flooded, flood.refused / seconds, cost)
 
 
 @asynccontextmanager
-async def _flood(server: Server, seconds: float) -> AsyncIterator[_Flooded]:
+async def _flood(port: int, seconds: float) -> AsyncIterator[_Flooded]:
     """For so long, from here on."""
     flooded = _Flooded()
-    command = [sys.executable, "-m", "bench.flood", str(server.address[1]), str(_MADE_UP_PER_SECOND), str(seconds)]
+    command = [sys.executable, "-m", "bench.flood", str(port), str(_MADE_UP_PER_SECOND), str(seconds)]
     process = await asyncio.create_subprocess_exec(*command, cwd=_REPOSITORY, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:

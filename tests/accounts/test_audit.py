@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from agentops.accounts import audit
-from agentops.accounts.audit import Filter, Origin, everything, page
+from agentops.accounts.audit import Filter, Origin, everything, page, record
 from agentops.core.errors import Unauthorized
 from agentops.core.records import now_ms
 from agentops.sql import tables

@@ -394,14 +394,16 @@ async def test_both_work_during_the_grace_and_then_only_the_new_one(
     assert [await lets_in(authenticator, each) for each in (old, new)] == [False, True]
 
 
+@pytest.mark.parametrize(("prefix", "another"), [("ak_", "uc_"), ("jean_sk_", "jean_skx_")])
 async def test_a_key_of_another_prefix_is_left_to_the_next_and_is_not_to_be_respelt(
-    authenticator: HashedKeys, storage: Storage[Any]
+    storage: Storage[Any], prefix: str, another: str
 ) -> None:
-    _, other = await made(storage, prefix="uc_")
-    assert await authenticator.authenticate(caller(other)) is None
-    assert not await lets_in(authenticator, with_checksum(PREFIX + other[len("uc_") : -8]))
-    async with started(storage, prefix="uc_") as its_own:
-        assert await lets_in(its_own, other)
+    """The second two begin with the same seven letters, which is all that is shown of a key."""
+    _, key = await made(storage, prefix=another)
+    async with started(storage, prefix=prefix) as authenticator, started(storage, prefix=another) as its_own:
+        assert await authenticator.authenticate(caller(key)) is None
+        assert not await lets_in(authenticator, with_checksum(prefix + key[len(another) : -8]))
+        assert await lets_in(its_own, key)
 
 
 async def test_a_header_of_its_own_holds_the_key_alone(storage: Storage[Any]) -> None:

@@ -15,7 +15,6 @@ from agentops.core.plugin import Settings
 from agentops.core.ports.auth import Authenticator
 from agentops.plugins.auth.hashed_keys._proofs import Proofs
 from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, row_of, rows_of
-from agentops.plugins.auth.hashed_keys._strangers import Strangers
 from agentops.plugins.auth.hashed_keys._uses import Uses
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     """Refuses the unknown, the revoked, the expired and the wrong alike."""
 
     _storage: Storage[Any]
-    _strangers: Strangers
     _proofs: Proofs
     _uses: Uses
 
@@ -61,10 +59,9 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         self._storage = rungs.storage
-        self._strangers = Strangers(rungs.storage)
         self._proofs = Proofs(rungs.signals)
         self._uses = Uses(rungs.storage, rungs.signals)
-        async with self._uses.life(), self._proofs.life(), self._strangers.life():
+        async with self._uses.life(), self._proofs.life():
             yield
 
     async def authenticate(self, caller: Caller) -> Identity | None:
@@ -80,7 +77,6 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
             raise Rejected
         if not await self._proofs.proves(row.id, key.secret, row.hash):
             raise Rejected
-        self._strangers.let_in(key.lookup)
         self._uses.note(row.id, row.last_used_at)
         return identity
 
