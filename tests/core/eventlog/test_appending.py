@@ -60,6 +60,15 @@ async def test_more_than_can_wait_is_refused_and_the_rest_is_kept(start: Start, 
         assert await log.add("r", "a") is not None
 
 
+async def test_what_is_being_stored_counts_as_waiting(start: Start) -> None:
+    async with start(EventSettings(queue_events=5)) as log:
+        tasks = await waiting(log, ("r", ["a"] * 5), ("r", ["b"]))
+        assert [task.done() for task in tasks] == [False, True]
+        log.storage.gate.set()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [False, True]
+
+
 async def test_one_that_is_larger_than_the_queue_is_taken_when_nothing_waits(start: Start) -> None:
     async with start(EventSettings(queue_events=5)) as log:
         assert len(await log.add("r", *"abcdefgh")) == 8

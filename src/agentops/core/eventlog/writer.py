@@ -56,7 +56,7 @@ class GroupCommit:
         if (
             self._queued_events + len(append.events) > self._settings.queue_events
             or self._queued_bytes + size > self._settings.queue_bytes
-        ) and self._queue:
+        ) and self._queued_events:
             raise Unavailable("more events arrive than can be stored", code="overloaded")
         self._queued_events += len(append.events)
         self._queued_bytes += size
