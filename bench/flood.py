@@ -1,7 +1,7 @@
 """`python -m bench.flood PORT RATE SECONDS`: made-up keys at a steady pace, whether or not they are answered.
 
-A process of its own that yields to every other: those whose answers are timed must not wait for it. Each refusal
-closes its connection, so each key needs a new one. At the end it prints how many were refused.
+A process of its own that yields to every other: those whose answers are timed must not wait for it. At the end it
+prints how many were refused.
 """
 
 from __future__ import annotations
@@ -20,63 +20,52 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH: Final = "/api/runs/none/stream"
-_OPEN_MOST: Final = 64
-"""Connections at once; what is due beyond them is late, and is sent when one is free."""
+_CONNECTIONS: Final = 64
 _KEYS: Final = 10_000
 _PATIENCE_SECONDS: Final = 0.001
 
 
 class Flood:
+    """Connections are kept; what is due is sent on one that is free, late if there is none."""
+
     def __init__(self, port: int, per_second: float) -> None:
-        self._address = ("127.0.0.1", port)
         self._per_second = per_second
         self._requests: Iterator[bytes] = cycle([_request() for _ in range(_KEYS)])
         self._selector = selectors.DefaultSelector()
-        self._open: dict[socket.socket, bytes] = {}
-        self._begun = 0
+        self._free = [self._connected(port) for _ in range(_CONNECTIONS)]
+        self._begun: dict[socket.socket, bytes] = {}
         self.refused = 0
         self.others = 0
 
     def run(self, seconds: float) -> None:
         began = time.perf_counter()
+        asked = 0
         while (now := time.perf_counter() - began) < seconds:
-            for _ in range(min(int(now * self._per_second) - self._begun, _OPEN_MOST - len(self._open))):
-                self._begin()
-            for key, events in self._selector.select(_PATIENCE_SECONDS):
-                connection: socket.socket = key.fileobj  # type: ignore[assignment]
-                if events & selectors.EVENT_WRITE:
-                    self._ask(connection)
-                else:
-                    self._finish(connection)
+            for _ in range(min(int(now * self._per_second) - asked, len(self._free))):
+                self._free.pop().send(next(self._requests))
+                asked += 1
+            for key, _ in self._selector.select(_PATIENCE_SECONDS):
+                self._read(key.fileobj)  # type: ignore[arg-type]
 
-    def _begin(self) -> None:
-        connection = socket.socket()
+    def _connected(self, port: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", port))
         connection.setblocking(False)
-        connection.connect_ex(self._address)
-        self._open[connection] = next(self._requests)
-        self._selector.register(connection, selectors.EVENT_WRITE)
-        self._begun += 1
+        self._selector.register(connection, selectors.EVENT_READ)
+        return connection
 
-    def _ask(self, connection: socket.socket) -> None:
-        try:
-            connection.send(self._open[connection])
-        except OSError:
-            self._finish(connection)
-        else:
-            self._selector.modify(connection, selectors.EVENT_READ)
-
-    def _finish(self, connection: socket.socket) -> None:
-        try:
-            answer = connection.recv(4096)
-        except OSError:
-            answer = b""
+    def _read(self, connection: socket.socket) -> None:
+        piece = connection.recv(4096)
+        if not piece:
+            raise SystemExit("the server closed a connection")
+        answer = self._begun.pop(connection, b"") + piece
+        if not answer.endswith(b"}"):
+            self._begun[connection] = answer
+            return
         if answer[9:12] == b"401":
             self.refused += 1
         else:
             self.others += 1
-        self._selector.unregister(connection)
-        del self._open[connection]
-        connection.close()
+        self._free.append(connection)
 
 
 def _request() -> bytes:

@@ -13,12 +13,18 @@ from agentops.accounts import hashing
 from agentops.accounts.audit import Origin
 from agentops.accounts.key_text import CHECKSUM_DIGITS, DIGITS, LOOKUP_DIGITS, _checksum, make_key
 from agentops.accounts.keys import Granter, Keys, Wanted
+from agentops.core.identity import Identity
 from agentops.core.ports.auth import Caller
 from agentops.core.ports.storage import Storage
+from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
+from agentops.core.signals import Signals
+from agentops.plugins.auth.hashed_keys import HashedKeys
 from agentops.plugins.storage.postgres import Postgres
 from agentops.plugins.storage.sqlite import Sqlite
 from agentops.sql.tables import keys
+from agentops.testing.auth import verdict
+from tests.core.parts import Kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -111,9 +117,9 @@ class CountedStorage(Storage[Any]):
 
 
 class CountedSqlite(CountedStorage, Sqlite):
-    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
+    async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
         self.asked += 1
-        return await super().read_row(query, *values)
+        return await super().read_rows(query, *values)
 
 
 class CountedPostgres(CountedStorage, Postgres):
@@ -129,3 +135,16 @@ def storages(
         return lambda: CountedSqlite(path=path)
     url = Secret(request.getfixturevalue("postgres_url"))
     return lambda: CountedPostgres(url=url, pool_size=4)
+
+
+@asynccontextmanager
+async def started(storage: Storage[Any], told: Kept | None = None, **settings: Any) -> AsyncIterator[HashedKeys]:
+    """An authenticator on this storage, as a kit would start it."""
+    authenticator, signals = HashedKeys(**settings), Signals()
+    with signals.told_to(told or Kept()):
+        async with authenticator.life(Rungs(storage=storage, signals=signals)):
+            yield authenticator
+
+
+async def lets_in(authenticator: HashedKeys, credential: str, peer: str | None = "127.0.0.1") -> bool:
+    return isinstance(await verdict(authenticator, caller(credential, peer)), Identity)

@@ -41,9 +41,11 @@ from tests.security.key_making import (
     change_key,
     hashes,
     last_used,
+    lets_in,
     made,
     quick_hashes,
     secret_of,
+    started,
     storages,
     with_checksum,
     with_other_secret,
@@ -83,15 +85,6 @@ def told() -> Kept:
     return Kept()
 
 
-@asynccontextmanager
-async def started(storage: Storage[Any], told: Kept | None = None, **settings: Any) -> AsyncIterator[HashedKeys]:
-    """An authenticator on this storage, as a kit would start it."""
-    authenticator, signals = HashedKeys(**settings), Signals()
-    with signals.told_to(told or Kept()):
-        async with authenticator.life(Rungs(storage=storage, signals=signals)):
-            yield authenticator
-
-
 @pytest_asyncio.fixture
 async def authenticator(storage: CountedStorage, told: Kept) -> AsyncIterator[HashedKeys]:
     async with started(storage, told) as it:
@@ -103,10 +96,6 @@ async def user(
 ) -> User:
     new = NewUser(name, f"{name}@example.org", "correct horse", role)
     return await Users(storage).add(ORIGIN._replace(project=project), new, {"*"})
-
-
-async def lets_in(authenticator: HashedKeys, credential: str, peer: str | None = "127.0.0.1") -> bool:
-    return isinstance(await verdict(authenticator, caller(credential, peer)), Identity)
 
 
 MALFORMED: dict[str, Callable[[str], str]] = {
@@ -331,7 +320,7 @@ def test_rights_are_what_both_the_key_and_the_role_allow() -> None:
     for role in (*ROLES, "no-such-role", None):
         role_holds = {"*"} if role is None else ROLES.get(role, frozenset[str]())
         for rights in itertools.chain.from_iterable(itertools.combinations(granted, size) for size in range(4)):
-            row = _rows.Row("1", "", "", "p", "u", json.dumps(rights), "[]", 1 << 62, None, None, role, None, "p")
+            row = _rows.Row("", "1", "", "", "p", "u", json.dumps(rights), "[]", 1 << 62, None, None, role, None, "p")
             identity = _rows.identity_of(row)
             assert identity is not None
             for permission in existing:

@@ -31,8 +31,8 @@ _MANY: Final = text(f"{_COLUMNS} WHERE s.id IN :ids").bindparams(bindparam("ids"
 async def as_of_now(storage: Storage[Any], identity: Identity) -> Identity | None:
     """The identity with the project and no more than the rights of its user; nothing once its session is over."""
     session = _session(identity)
-    row = await storage.read_row(_ONE, session) if storable(session) else None
-    return None if row is None else _bounded(identity, row)
+    rows = await storage.read_rows(_ONE, session) if storable(session) else []
+    return _bounded(identity, rows[0]) if rows else None
 
 
 async def changed(storage: Storage[Any], bounded: Collection[Identity]) -> Collection[Identity]:

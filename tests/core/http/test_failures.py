@@ -108,7 +108,7 @@ async def test_each_refusal_wears_the_style_of_its_lane(
     assert answer.status_code == status
     assert_styled(style, status, code, answer)
     assert ("retry-after" in answer.headers) == (status == 503)
-    assert (answer.headers.get("connection") == "close") == (status == 401)
+    assert (answer.headers.get("connection") == "close") == (status == 401 and style == "plain")
     assert "1234" not in answer.text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -117,3 +119,38 @@ async def test_what_only_uvicorn_can_do_is_done_without_elsewhere() -> None:
 
     assert beyond_asgi.direct_writer(send) is None
     assert beyond_asgi.abort(send) is False
+
+
+class Exchange:
+    """Holds its scope and sends for it, as the servers' own do."""
+
+    def __init__(self, path: str) -> None:
+        self.scope = scope_of("GET", path)
+        self.status = 0
+
+    async def receive(self) -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.status = message.get("status", self.status)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/runs", 200), ("/api/runs/r/events", 200), ("/api/runs/r/stream", 200), ("/api/no", 404), ("/no", 404)],
+)
+async def test_a_request_is_gone_when_it_is_answered(kit: Kit, path: str, status: int) -> None:
+    """What is left in a circle waits for the garbage collector, which then stops everybody for milliseconds."""
+    app = kit.app()
+    async with app.lifespan():
+        gc.collect()
+        gc.disable()
+        try:
+            exchange = Exchange(path)
+            await app(exchange.scope, exchange.receive, exchange.send)
+            assert exchange.status == status
+            gone = weakref.ref(exchange)
+            del exchange
+            assert gone() is None
+        finally:
+            gc.enable()

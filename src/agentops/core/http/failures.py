@@ -26,10 +26,15 @@ from agentops.core.http.answers import Answer
 from agentops.core.http.gate import ENCODED_SLASH, context_of
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from litestar import Request
 
     from agentops.core.config.settings import ErrorStyle
     from agentops.core.signals import Signals
+
+CLOSES_UNAUTHORIZED: Final[Container[ErrorStyle]] = {"plain"}
+"""The style whose clients expect it. To keep the connection is cheaper: a new one costs twice what a refusal does."""
 
 _BY_STATUS: Final[dict[int, type[Refusal]]] = {
     kind.status: kind
@@ -64,7 +69,7 @@ class Failures:
         if "route_handler" in request.scope:
             style = request.scope["route_handler"].opt.get("errors", style)
         headers = dict(refusal.headers)
-        if refusal.status == HTTPStatus.UNAUTHORIZED:
+        if refusal.status == HTTPStatus.UNAUTHORIZED and style in CLOSES_UNAUTHORIZED:
             headers["Connection"] = "close"
         return Answer(render(style, refusal, context.request_id), refusal.status, headers, media_type(style))
 

@@ -85,8 +85,16 @@ class Gate:
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        if lane is None or not await self._express.answers(scope, receive, send_with_headers):
-            await self._inner(scope, receive, send_with_headers)
+        try:
+            if lane is None or not await self._express.answers(scope, receive, send_with_headers):
+                await self._inner(scope, receive, send_with_headers)
+        finally:
+            _forget_server(scope)
+
+
+def _forget_server(scope: Scope) -> None:
+    """A server's `send` leads back to the scope: a circle, which the garbage collector would stop everybody to find."""
+    scope["state"].pop(CONTEXT, None)
 
 
 def lane_at(lanes: Sequence[Lane], scope: Scope) -> Lane | None:

@@ -142,5 +142,5 @@ class Storage(Plugin[S]):
         """A transaction for a feature's own tables: committed when the block ends, rolled back when it raises."""
 
     @abstractmethod
-    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
-        """Return the first row of a plain query, its values at the `?`: the shortest way, for each request's reads."""
+    async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
+        """Return the rows of a plain query, its values at the `?`: the shortest way, for each request's reads."""

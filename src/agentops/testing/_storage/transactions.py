@@ -42,13 +42,11 @@ class TransactionContract(StorageTests):
         await make_notes(storage)
         assert await notes(storage) == [("a", 0)]
 
-    async def test_one_row_is_read_by_a_plain_query(self, storage: AnyStorage) -> None:
+    async def test_rows_are_read_by_a_plain_query(self, storage: AnyStorage) -> None:
         await make_notes(storage)
         query = "SELECT word, number FROM notes WHERE word = ? AND number < ?"
-        row = await storage.read_row(query, "a", 1)
-        assert row is not None
-        assert list(row) == ["a", 0]
-        assert await storage.read_row(query, "b", 1) is None
+        assert [list(row) for row in await storage.read_rows(query, "a", 1)] == [["a", 0]]
+        assert list(await storage.read_rows(query, "b", 1)) == []
 
     async def test_a_block_that_raises_is_rolled_back(self, storage: AnyStorage) -> None:
         await make_notes(storage)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from agentops.core.signals import Signals
+    from agentops.plugins.auth.hashed_keys._rows import Row
 
 PROOFS_MOST: Final = 10_000
 """Those that were not used for the longest time are forgotten first."""
@@ -55,17 +56,21 @@ class Proofs:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-    async def proves(self, key_id: str, secret: str, stored: str) -> bool:
-        proof = hmac.digest(self._process_key, f"{stored}\0{secret}".encode(), "sha256")
-        known = self._known.get(key_id)
+    def knows(self, lookup: str) -> bool:
+        """Whether a secret for it was proved lately."""
+        return lookup in self._known
+
+    async def proves(self, row: Row, secret: str) -> bool:
+        proof = hmac.digest(self._process_key, f"{row.hash}\0{secret}".encode(), "sha256")
+        known = self._known.get(row.lookup)
         if known is not None and hmac.compare_digest(known, proof):
-            self._known.move_to_end(key_id)
+            self._known.move_to_end(row.lookup)
             return True
         task = self._asking.get(proof)
         if task is None:
-            if not self._may_be_asked(key_id):
+            if not self._may_be_asked(row.id):
                 return False
-            task = asyncio.create_task(self._ask(key_id, secret, stored, proof))
+            task = asyncio.create_task(self._ask(row, secret, proof))
             self._asking[proof] = task
             task.add_done_callback(lambda done: self._answered(proof, done))
         return await asyncio.shield(task)
@@ -91,15 +96,15 @@ class Proofs:
             meaning="somebody knows a part of this key and sends it with wrong secrets; rotate it",
         )
 
-    async def _ask(self, key_id: str, secret: str, stored: str, proof: bytes) -> bool:
+    async def _ask(self, row: Row, secret: str, proof: bytes) -> bool:
         try:
-            right = await matches(stored, secret)
+            right = await matches(row.hash, secret)
         except BaseException:
-            self._wrong.give_back(key_id)
+            self._wrong.give_back(row.id)
             raise
         if right:
-            self._wrong.give_back(key_id)
-            self._known[key_id] = proof
+            self._wrong.give_back(row.id)
+            self._known[row.lookup] = proof
             if len(self._known) > PROOFS_MOST:
                 self._known.popitem(last=False)
         return right

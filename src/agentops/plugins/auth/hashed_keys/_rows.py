@@ -25,17 +25,18 @@ MAPPED_BITS: Final = 96
 """What stands before the IPv4 address in an IPv6 address that maps one."""
 
 _COLUMNS: Final = """
-    SELECT k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
+    SELECT k.lookup, k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
            k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
     FROM keys k LEFT JOIN users u ON u.id = k.owner
 """
-_BY_LOOKUP: Final = f"{_COLUMNS} WHERE k.lookup = ?"
+BY_LOOKUP: Final = f"{_COLUMNS} WHERE k.lookup IN"
 _BY_ID: Final = text(f"{_COLUMNS} WHERE k.id IN :ids").bindparams(bindparam("ids", expanding=True))
 
 
 class Row(NamedTuple):
     """A key as it is stored; the last three are of its owner, if that is a user of ours."""
 
+    lookup: str
     id: str
     prefix: str
     hash: str
@@ -53,11 +54,6 @@ class Row(NamedTuple):
     @property
     def ends_at(self) -> int:
         return self.expires_at if self.revoked_at is None else min(self.expires_at, self.revoked_at)
-
-
-async def row_of(storage: Storage[Any], lookup: str) -> Row | None:
-    found = await storage.read_row(_BY_LOOKUP, lookup)
-    return None if found is None else Row(*found)
 
 
 async def rows_of(storage: Storage[Any], ids: Collection[str]) -> Sequence[Row]:

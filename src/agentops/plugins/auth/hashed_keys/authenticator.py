@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
 
@@ -13,8 +13,9 @@ from agentops.core.auth_settings import HeaderName
 from agentops.core.errors import Rejected
 from agentops.core.plugin import Settings
 from agentops.core.ports.auth import Authenticator
+from agentops.plugins.auth.hashed_keys._line import Line, Slow
 from agentops.plugins.auth.hashed_keys._proofs import Proofs
-from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, row_of, rows_of
+from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, rows_of
 from agentops.plugins.auth.hashed_keys._uses import Uses
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.core.rungs import Rungs
     from agentops.plugins.auth.hashed_keys._rows import Row
+
+
+STRANGERS: Final = Slow(at_once=4, pause=0.001, most=2_000)
+"""For those whose secret was not proved lately. A made-up key costs its sender nothing; this many leave most of a core
+to all others, and the first use of a real one costs an argon2 anyway."""
 
 
 class HashedKeysSettings(Settings):
@@ -40,6 +46,8 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     """Refuses the unknown, the revoked, the expired and the wrong alike."""
 
     _storage: Storage[Any]
+    _known: Line
+    _strangers: Line
     _proofs: Proofs
     _uses: Uses
 
@@ -59,9 +67,11 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         self._storage = rungs.storage
+        self._known = Line(rungs.storage)
+        self._strangers = Line(rungs.storage, STRANGERS)
         self._proofs = Proofs(rungs.signals)
         self._uses = Uses(rungs.storage, rungs.signals)
-        async with self._uses.life(), self._proofs.life():
+        async with self._uses.life(), self._proofs.life(), self._known.life(), self._strangers.life():
             yield
 
     async def authenticate(self, caller: Caller) -> Identity | None:
@@ -69,13 +79,13 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
         if presented is None:
             return None
         key = parse_key(presented, self.settings.prefix)
-        row = None if key is None else await row_of(self._storage, key.lookup)
+        row = None if key is None else await self._row_of(key.lookup)
         if key is None or row is None or row.prefix != self.settings.prefix:
             raise Rejected
         identity = identity_of(row)
         if identity is None or not allowed_from(row.networks, caller.peer):
             raise Rejected
-        if not await self._proofs.proves(row.id, key.secret, row.hash):
+        if not await self._proofs.proves(row, key.secret):
             raise Rejected
         self._uses.note(row.id, row.last_used_at)
         return identity
@@ -85,6 +95,11 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
         ids = {identity.credential.removeprefix("key:") for identity in identities if identity.credential}
         held = {_without_end(identity) for row in await rows_of(self._storage, ids) if (identity := _now_of(row))}
         return [identity for identity in identities if _without_end(identity) not in held]
+
+    async def _row_of(self, lookup: str) -> Row | None:
+        """Also for a known key it is read anew; only the line is another."""
+        line = self._known if self._proofs.knows(lookup) else self._strangers
+        return await line.row(lookup)
 
     def _presented(self, caller: Caller) -> str | None:
         """The text of a key of this prefix; another prefix is another authenticator's."""

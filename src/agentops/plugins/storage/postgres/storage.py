@@ -122,10 +122,10 @@ class Postgres(SqlStorage[PostgresSettings]):
             async with self._engine.begin() as connection:
                 yield connection
 
-    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
+    async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
         async with self._driver() as connection:
-            row: Sequence[Any] | None = await connection.fetchrow(_numbered(query), *values)
-            return row
+            rows: Sequence[Sequence[Any]] = await connection.fetch(_numbered(query), *values)
+            return rows
 
     @asynccontextmanager
     async def _driver(self) -> AsyncGenerator[Any]:

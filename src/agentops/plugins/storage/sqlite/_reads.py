@@ -102,6 +102,5 @@ def _snapshot(connection: sqlite3.Connection) -> Generator[None]:
         connection.execute("COMMIT")
 
 
-def row(connection: sqlite3.Connection, query: str, values: Sequence[str | int]) -> Sequence[Any] | None:
-    found: tuple[Any, ...] | None = connection.execute(query, values).fetchone()
-    return found
+def rows(connection: sqlite3.Connection, query: str, values: Sequence[str | int]) -> Sequence[Sequence[Any]]:
+    return connection.execute(query, values).fetchall()

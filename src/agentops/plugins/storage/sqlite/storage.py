@@ -158,8 +158,8 @@ class Sqlite(SqlStorage[SqliteSettings]):
                 async with self._write_engine.begin() as connection:
                     yield connection
 
-    async def read_row(self, query: str, *values: str | int) -> Sequence[Any] | None:
-        return await self._readers.run(_reads.row, query, values)
+    async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
+        return await self._readers.run(_reads.rows, query, values)
 
     async def backup(self, target: Path, progress: Callable[[int, int], None]) -> None:
         loop = asyncio.get_running_loop()
