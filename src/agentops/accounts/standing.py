@@ -31,7 +31,9 @@ _MANY: Final = text(f"{_COLUMNS} WHERE s.id IN :ids").bindparams(bindparam("ids"
 async def as_of_now(storage: Storage[Any], identity: Identity) -> Identity | None:
     """The identity with the project and no more than the rights of its user; nothing once its session is over."""
     session = _session(identity)
-    rows = await storage.read_rows(_ONE, session) if storable(session) else []
+    if not storable(session):
+        return None
+    rows = await storage.read_rows(_ONE, session)
     return _bounded(identity, rows[0]) if rows else None
 
 
