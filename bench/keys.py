@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentops.accounts.audit import Origin
-from agentops.accounts.keys import Granter, Keys, Wanted
+from agentops.accounts.keys import Keys
+from agentops.accounts.wanted_key import Granter, Wanted
 from agentops.core.rungs import Rungs
 from agentops.plugins.storage.sqlite import Sqlite
 

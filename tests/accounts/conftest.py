@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from argon2 import PasswordHasher
 
-from agentops.accounts import hashing
 from agentops.accounts.keys import Keys
 from agentops.accounts.sessions import Sessions
 from agentops.accounts.throttle import Throttle
@@ -17,20 +15,17 @@ from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import Postgres
 from agentops.plugins.storage.sqlite import Sqlite
-from tests.accounts.parts import ORIGIN, new_user
+from tests.accounts.parts import ANYTHING, ORIGIN, cheap_hashes, new_user, wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from agentops.accounts.keys import Key
     from agentops.accounts.users import User
     from agentops.core.ports.storage import Storage
 
-
-@pytest.fixture
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that make many, and in which it does not matter what one costs."""
-    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+__all__ = ["cheap_hashes"]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -49,6 +44,13 @@ async def storage(unstarted: Storage[Any]) -> AsyncIterator[Storage[Any]]:
 @pytest.fixture
 def keys(storage: Storage[Any]) -> Keys:
     return Keys(storage, "uc_")
+
+
+@pytest_asyncio.fixture
+async def key(keys: Keys) -> Key:
+    """One of alice's."""
+    made, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+    return made
 
 
 @pytest.fixture

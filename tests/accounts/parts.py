@@ -7,12 +7,14 @@ import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import insert, select, text, update
 
 from agentops.accounts import hashing
 from agentops.accounts.audit import Origin
-from agentops.accounts.keys import Granter, Wanted
 from agentops.accounts.users import NewUser
+from agentops.accounts.wanted_key import Granter, Wanted
 from agentops.core.errors import Refusal
 from agentops.core.ports.storage import Storage
 from agentops.plugins.storage.sqlite import Sqlite
@@ -49,6 +51,12 @@ def new_user(username: str = "alice", email: str | None = None, role: str = "use
 def said(refusal: Refusal) -> tuple[object, ...]:
     """All of a refusal that its receiver can see."""
     return type(refusal), refusal.status, refusal.code, refusal.message, refusal.hint, refusal.param, refusal.headers
+
+
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that make many, and in which it does not matter what one costs."""
+    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 async def rows(storage: AnyStorage, table: Table) -> list[dict[str, Any]]:

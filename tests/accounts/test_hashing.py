@@ -62,16 +62,21 @@ async def test_a_hash_with_other_parameters_is_outdated() -> None:
     assert await matches(old, "secret")
 
 
+def cost_of_a_wrong_secret(stored: str) -> float:
+    """The least of several, for a busy machine adds to each."""
+    costs: list[float] = []
+    for _ in range(5):
+        started = time.thread_time()
+        assert not hashing._verify(stored, "wrong")
+        costs.append(time.thread_time() - started)
+    return min(costs)
+
+
 async def test_nobody_has_a_hash_like_everybody_else() -> None:
     assert extract_parameters(hashing._NOBODYS) == extract_parameters(await hashed("secret"))
     assert not outdated(hashing._NOBODYS)
-    started = time.thread_time()
-    assert not hashing._verify(hashing._NOBODYS, "secret")
-    nobodys = time.thread_time() - started
-    stored = hashing._hasher.hash("secret")
-    started = time.thread_time()
-    assert not hashing._verify(stored, "wrong")
-    somebodys = time.thread_time() - started
+    nobodys = cost_of_a_wrong_secret(hashing._NOBODYS)
+    somebodys = cost_of_a_wrong_secret(hashing._hasher.hash("secret"))
     assert somebodys / 3 < nobodys < somebodys * 3
     await matches_nobody("secret")
 

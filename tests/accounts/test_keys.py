@@ -10,7 +10,8 @@ import pytest
 
 from agentops.accounts.hashing import matches
 from agentops.accounts.key_text import parse_key
-from agentops.accounts.keys import DAY_MS, NETWORKS_MOST, Granter
+from agentops.accounts.keys import DAY_MS
+from agentops.accounts.wanted_key import NETWORKS_MOST, Granter
 from agentops.core.errors import BadRequest, Forbidden, NotFound
 from agentops.core.records import now_ms
 from agentops.sql import tables
@@ -30,7 +31,7 @@ from tests.accounts.parts import (
 )
 
 if TYPE_CHECKING:
-    from agentops.accounts.keys import Keys
+    from agentops.accounts.keys import Key, Keys
     from tests.accounts.parts import AnyStorage
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
@@ -221,16 +222,14 @@ async def test_a_key_is_kept_to_so_many_networks(keys: Keys) -> None:
         await keys.create(ORIGIN, wanted()._replace(networks=networks), ANYTHING)
 
 
-async def test_a_key_that_is_revoked_stays_listed(keys: Keys) -> None:
-    key, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_a_key_that_is_revoked_stays_listed(keys: Keys, key: Key) -> None:
     await keys.revoke(ORIGIN, "alice", key.id)
     (listed,) = await keys.of_owner("p", "alice")
     assert listed.state == "revoked"
     assert listed._replace(revoked_at=None) == key
 
 
-async def test_a_key_may_be_revoked_twice_and_is_once(storage: AnyStorage, keys: Keys) -> None:
-    key, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_a_key_may_be_revoked_twice_and_is_once(storage: AnyStorage, keys: Keys, key: Key) -> None:
     await keys.revoke(ORIGIN, "alice", key.id)
     (revoked,) = await keys.of_owner("p", "alice")
     await keys.revoke(ORIGIN, None, key.id)
@@ -238,8 +237,7 @@ async def test_a_key_may_be_revoked_twice_and_is_once(storage: AnyStorage, keys:
     assert await trail(storage) == [("key.create", key.id, "ok"), ("key.revoke", key.id, "ok")]
 
 
-async def test_of_two_who_revoke_a_key_at_once_one_does(storage: AnyStorage, keys: Keys) -> None:
-    key, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_of_two_who_revoke_a_key_at_once_one_does(storage: AnyStorage, keys: Keys, key: Key) -> None:
     revoking = [keys.revoke(ORIGIN, None, key.id) for _ in range(3)]
     assert await together(storage, tables.keys, *revoking) == [None] * 3
     assert await trail(storage) == [("key.create", key.id, "ok"), ("key.revoke", key.id, "ok")]
@@ -251,8 +249,7 @@ async def test_of_two_who_revoke_all_keys_at_once_one_does(storage: AnyStorage, 
     assert sorted((await trail(storage))[3:]) == sorted(("key.revoke", key_id, "ok") for key_id in made)
 
 
-async def test_an_expired_key_is_so_and_can_still_be_revoked(storage: AnyStorage, keys: Keys) -> None:
-    key, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_an_expired_key_is_so_and_can_still_be_revoked(storage: AnyStorage, keys: Keys, key: Key) -> None:
     await change(storage, tables.keys, expires_at=now_ms())
     (expired,) = await keys.of_owner("p", "alice")
     assert expired.state == "expired"
@@ -261,8 +258,7 @@ async def test_an_expired_key_is_so_and_can_still_be_revoked(storage: AnyStorage
     assert revoked.state == "revoked"
 
 
-async def test_the_key_of_another_is_not_there(storage: AnyStorage, keys: Keys) -> None:
-    key, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_the_key_of_another_is_not_there(storage: AnyStorage, keys: Keys, key: Key) -> None:
     before = await everything(storage)
     for origin, owner in ((ORIGIN, "bob"), (ORIGIN, ""), (OTHER_PROJECT, "alice"), (OTHER_PROJECT, None)):
         with pytest.raises(NotFound) as unknown:
@@ -275,8 +271,7 @@ async def test_the_key_of_another_is_not_there(storage: AnyStorage, keys: Keys) 
     assert await everything(storage) == before
 
 
-async def test_an_id_or_an_owner_that_cannot_be_is_not_there(storage: AnyStorage, keys: Keys) -> None:
-    key, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_an_id_or_an_owner_that_cannot_be_is_not_there(storage: AnyStorage, keys: Keys, key: Key) -> None:
     before = await everything(storage)
     for owner, key_id in [
         pair for text in HOSTILE.values() for pair in ((None, text), ("alice", text), (text, key.id))

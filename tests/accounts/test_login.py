@@ -13,7 +13,7 @@ from agentops.accounts import hashing
 from agentops.accounts.hashing import matches, outdated
 from agentops.accounts.sessions import FORGOTTEN_MS, SignedIn
 from agentops.accounts.users import PASSWORD_MOST
-from agentops.core.errors import TooManyRequests, Unauthorized, Unavailable
+from agentops.core.errors import BadRequest, TooManyRequests, Unauthorized, Unavailable
 from agentops.core.records import now_ms
 from agentops.sql import tables
 from tests.accounts.parts import (
@@ -32,6 +32,7 @@ from tests.accounts.parts import (
     together,
     trail,
 )
+from tests.security.key_making import hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,21 +43,9 @@ if TYPE_CHECKING:
 
     MakeSessions = Callable[..., Sessions]
 
+__all__ = ["hashes"]
+
 NOBODY = ORIGIN._replace(project="default", actor="anonymous", credential=None)
-
-
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What each comparison was made with, in the order in which they began."""
-    compared: list[str] = []
-    verify = hashing._verify
-
-    def noted(stored: str, secret: str) -> bool:
-        compared.append(stored)
-        return verify(stored, secret)
-
-    monkeypatch.setattr(hashing, "_verify", noted)
-    return compared
 
 
 async def refused(sessions: Sessions, username: str, password: str = "wrong password") -> Unauthorized:
@@ -177,9 +166,10 @@ async def test_who_signs_in_at_the_moment_of_being_disabled_is_out(
     login, disable = sessions.login(NOBODY, "alice", PASSWORD), users.disable(ORIGIN, "alice")
     signed_in, _ = await together(storage, tables.users, *(login, disable))
     assert isinstance(signed_in, SignedIn)
-    assert await sessions.session_of(signed_in.refresh_token) is None
     (session,) = await rows(storage, tables.sessions)
     assert session["ended_at"] is not None
+    with pytest.raises(Unauthorized):
+        await sessions.refresh(NOBODY, signed_in.refresh_token)
 
 
 async def test_a_password_that_is_replaced_while_it_is_proved_does_not_let_in(
@@ -275,6 +265,23 @@ async def test_who_was_not_judged_failed_at_nothing(
         hashing._places.release(places)
     assert await everything(storage) == before
     assert (await sessions.login(NOBODY, "alice", PASSWORD)).user == alice
+
+
+async def test_the_password_of_who_is_signed_in_is_guessed_no_more_often_than_at_the_door(
+    storage: AnyStorage, make_sessions: MakeSessions, alice: User, hashes: list[str]
+) -> None:
+    sessions = make_sessions(by_account=2)
+    for _ in range(3):
+        await sessions.require_password(ORIGIN, alice, PASSWORD)
+    for _ in range(2):
+        with pytest.raises(BadRequest) as refusal:
+            await sessions.require_password(ORIGIN, alice, "wrong password")
+        assert (refusal.value.code, refusal.value.param) == ("wrong_password", "old")
+    hashes.clear()
+    with pytest.raises(TooManyRequests):
+        await sessions.require_password(ORIGIN, alice, PASSWORD)
+    assert hashes == []
+    assert (await trail(storage))[1:] == [("user.passwd", alice.id, "refused")] * 2
 
 
 async def test_a_name_that_nobody_has_is_not_kept(storage: AnyStorage, sessions: Sessions, alice: User) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentops.accounts.keys import DAY_MS, Granter
+from agentops.accounts.keys import DAY_MS
+from agentops.accounts.wanted_key import Granter
 from agentops.core.errors import BadRequest, Conflict, Forbidden
 from agentops.core.records import now_ms
 from agentops.sql import tables
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
+@pytest.fixture
+def old(key: Key) -> Key:
+    """The one that is rotated."""
+    return key
+
+
 async def states(keys: Keys) -> dict[str, State]:
     return {key.id: key.state for key in await keys.of_project("p")}
 
@@ -51,8 +58,7 @@ async def test_the_new_key_is_like_the_old_one(keys: Keys) -> None:
     assert await stored(keys, new) == new
 
 
-async def test_the_old_key_lives_on_for_the_grace(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_the_old_key_lives_on_for_the_grace(storage: AnyStorage, keys: Keys, old: Key) -> None:
     before = now_ms()
     new, _ = await keys.rotate(ORIGIN, "alice", old.id, 60, ANYTHING)
     assert await states(keys) == {old.id: "active", new.id: "active"}
@@ -65,8 +71,7 @@ async def test_the_old_key_lives_on_for_the_grace(storage: AnyStorage, keys: Key
     assert (await stored(keys, old)).state == "revoked"
 
 
-async def test_without_a_grace_the_old_key_ends_at_once(keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_without_a_grace_the_old_key_ends_at_once(keys: Keys, old: Key) -> None:
     new, _ = await keys.rotate(ORIGIN, "alice", old.id, 0, ANYTHING)
     assert await states(keys) == {old.id: "revoked", new.id: "active"}
 
@@ -80,8 +85,7 @@ async def test_no_grace_outlives_the_key(storage: AnyStorage, keys: Keys) -> Non
         assert (await stored(keys, old)).revoked_at == end
 
 
-async def test_a_grace_is_never_negative(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_a_grace_is_never_negative(storage: AnyStorage, keys: Keys, old: Key) -> None:
     before = await everything(storage)
     with pytest.raises(BadRequest) as refused:
         await keys.rotate(ORIGIN, "alice", old.id, -1, ANYTHING)
@@ -123,8 +127,7 @@ async def test_nobody_rotates_a_key_that_may_do_more_than_they(storage: AnyStora
     assert await everything(storage) == before
 
 
-async def test_of_two_who_rotate_a_key_at_once_one_does(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_of_two_who_rotate_a_key_at_once_one_does(storage: AnyStorage, keys: Keys, old: Key) -> None:
     rotating = [keys.rotate(ORIGIN, "alice", old.id, 60, ANYTHING) for _ in range(3)]
     first, *others = await together(storage, tables.keys, *rotating)
     assert isinstance(first, tuple)
@@ -134,16 +137,14 @@ async def test_of_two_who_rotate_a_key_at_once_one_does(storage: AnyStorage, key
     assert await trail(storage) == [("key.create", old.id, "ok"), ("key.rotate", old.id, "ok")]
 
 
-async def test_a_key_revoked_in_its_grace_ends_at_once(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_a_key_revoked_in_its_grace_ends_at_once(storage: AnyStorage, keys: Keys, old: Key) -> None:
     new, _ = await keys.rotate(ORIGIN, "alice", old.id, 3600, ANYTHING)
     await keys.revoke(ORIGIN, "alice", old.id)
     assert await states(keys) == {old.id: "revoked", new.id: "active"}
     assert (await trail(storage))[-1] == ("key.revoke", old.id, "ok")
 
 
-async def test_a_key_revoked_while_it_is_rotated_leaves_no_other(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_a_key_revoked_while_it_is_rotated_leaves_no_other(storage: AnyStorage, keys: Keys, old: Key) -> None:
     revoke, rotate = keys.revoke(ORIGIN, None, old.id), keys.rotate(ORIGIN, None, old.id, 60, ANYTHING)
     revoked, rotated = await together(storage, tables.keys, *(revoke, rotate))
     assert revoked is None
@@ -151,8 +152,9 @@ async def test_a_key_revoked_while_it_is_rotated_leaves_no_other(storage: AnySto
     assert await states(keys) == {old.id: "revoked"}
 
 
-async def test_all_keys_are_revoked_also_the_one_that_is_just_made_by_rotation(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_all_keys_are_revoked_also_the_one_that_is_just_made_by_rotation(
+    storage: AnyStorage, keys: Keys, old: Key
+) -> None:
     rotate, revoke_all = keys.rotate(ORIGIN, None, old.id, 60, ANYTHING), keys.revoke_all(ORIGIN, "alice")
     rotated, revoked = await together(storage, tables.keys, *(rotate, revoke_all))
     assert isinstance(rotated, tuple)
@@ -160,8 +162,7 @@ async def test_all_keys_are_revoked_also_the_one_that_is_just_made_by_rotation(s
     assert await states(keys) == {old.id: "revoked", rotated[0].id: "revoked"}
 
 
-async def test_a_rotation_tells_what_replaced_what(storage: AnyStorage, keys: Keys) -> None:
-    old, _ = await keys.create(ORIGIN, wanted(), ANYTHING)
+async def test_a_rotation_tells_what_replaced_what(storage: AnyStorage, keys: Keys, old: Key) -> None:
     new, _ = await keys.rotate(ORIGIN, "alice", old.id, 60, ANYTHING)
     told = (await rows(storage, tables.audit))[-1]
     ends = (await stored(keys, old)).revoked_at

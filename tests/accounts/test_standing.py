@@ -29,8 +29,13 @@ def shown_by(user: str, session: str, *permissions: str) -> Identity:
 
 
 @pytest_asyncio.fixture
-async def claimed(sessions: Sessions, alice: User) -> Identity:
-    return shown_by(alice.id, (await sessions.login(ORIGIN, "alice", PASSWORD)).session)
+async def session(sessions: Sessions, alice: User) -> str:
+    return (await sessions.login(ORIGIN, alice.username, PASSWORD)).session
+
+
+@pytest.fixture
+def claimed(alice: User, session: str) -> Identity:
+    return shown_by(alice.id, session)
 
 
 async def test_project_and_role_are_those_of_the_user(storage: AnyStorage, claimed: Identity) -> None:
@@ -40,9 +45,8 @@ async def test_project_and_role_are_those_of_the_user(storage: AnyStorage, claim
     assert await changed(storage, [now]) == []
 
 
-async def test_rights_are_those_that_token_and_role_both_allow(storage: AnyStorage, claimed: Identity) -> None:
-    session = (claimed.credential or "").removeprefix("session:")
-    now = await as_of_now(storage, shown_by(claimed.subject, session, "runs:*", "audit:read"))
+async def test_rights_are_those_that_token_and_role_both_allow(storage: AnyStorage, alice: User, session: str) -> None:
+    now = await as_of_now(storage, shown_by(alice.id, session, "runs:*", "audit:read"))
     assert now is not None
     assert now.permissions == {"runs:read", "runs:write"}
 
@@ -63,9 +67,8 @@ async def test_a_role_acts_at_once(storage: AnyStorage, users: Users, claimed: I
 
 
 async def test_nobody_stands_by_a_session_that_is_over(
-    storage: AnyStorage, sessions: Sessions, users: Users, claimed: Identity
+    storage: AnyStorage, sessions: Sessions, users: Users, claimed: Identity, session: str
 ) -> None:
-    session = (claimed.credential or "").removeprefix("session:")
     now = await as_of_now(storage, claimed)
     assert now is not None
 
@@ -87,9 +90,10 @@ async def test_nobody_stands_by_a_session_that_is_over(
     assert await over()
 
 
-async def test_nobody_stands_by_the_session_of_another(storage: AnyStorage, users: Users, claimed: Identity) -> None:
+async def test_nobody_stands_by_the_session_of_another(
+    storage: AnyStorage, users: Users, claimed: Identity, session: str
+) -> None:
     bob = await users.add(ORIGIN, new_user("bob"), {"*"})
-    session = (claimed.credential or "").removeprefix("session:")
     others = [shown_by(bob.id, session), *(shown_by(claimed.subject, text) for text in HOSTILE.values())]
     others.append(Identity(claimed.subject))
     assert [other for other in others if await as_of_now(storage, other) is not None] == []

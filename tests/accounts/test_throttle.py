@@ -7,7 +7,8 @@ import tracemalloc
 
 import pytest
 
-from agentops.accounts.throttle import REMEMBERED_MOST, Throttle, neighbourhood
+from agentops.accounts.throttle import REMEMBERED_MOST, Throttle
+from agentops.core.addresses import neighbourhood
 from agentops.core.errors import TooManyRequests
 
 

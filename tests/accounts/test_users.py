@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agentops.accounts.hashing import matches
-from agentops.accounts.users import EMAIL_MOST, NAME_MOST, PASSWORD_LEAST, PASSWORD_MOST, NewUser, User
-from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from agentops.accounts.users import EMAIL_MOST, NAME_MOST, PASSWORD_LEAST, PASSWORD_MOST, NewUser, User, refusals_of
+from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 from agentops.core.permissions import ROLES
 from agentops.core.records import now_ms
 from agentops.sql import tables
@@ -27,6 +27,7 @@ from tests.accounts.parts import (
 )
 
 if TYPE_CHECKING:
+    from agentops.accounts.sessions import Sessions
     from agentops.accounts.users import Users
     from tests.accounts.parts import AnyStorage
 
@@ -128,6 +129,12 @@ async def test_what_is_no_user_is_not_made(storage: AnyStorage, users: Users) ->
     assert await rows(storage, tables.users) == await rows(storage, tables.audit) == []
 
 
+def test_everything_that_is_wrong_with_a_user_is_told_at_once() -> None:
+    assert list(refusals_of(new_user())) == []
+    wrong = NewUser(" alice", "alice", CANARY[:1], "root")
+    assert [refusal.param for refusal in refusals_of(wrong)] == ["username", "email", "role", "password"]
+
+
 async def refused(users: Users, new: NewUser, param: str) -> None:
     with pytest.raises(BadRequest) as refusal:
         await users.add(ORIGIN, new, {"*"})
@@ -184,6 +191,7 @@ async def test_an_unknown_user_is_not_found(storage: AnyStorage, users: Users) -
         for call in (
             users.named(name),
             users.disable(ORIGIN, name),
+            users.enable(ORIGIN, name),
             users.set_password(ORIGIN, name, PASSWORD),
             users.set_role(ORIGIN, name, "viewer"),
         ):
@@ -216,6 +224,21 @@ async def test_of_two_who_disable_a_user_at_once_one_does(storage: AnyStorage, u
     assert await trail(storage) == [("user.add", made.id, "ok"), ("user.disable", made.id, "ok")]
 
 
+async def test_a_user_who_is_enabled_again_has_to_sign_in_again(
+    storage: AnyStorage, users: Users, sessions: Sessions
+) -> None:
+    made = await users.add(ORIGIN, new_user(), {"*"})
+    ended = await sessions.login(ORIGIN, "alice", PASSWORD)
+    await users.disable(ORIGIN, "alice")
+    for _ in range(2):
+        assert await users.enable(ORIGIN, "ALICE") == made == await users.named("alice")
+    with pytest.raises(Unauthorized):
+        await sessions.refresh(ORIGIN, ended.refresh_token)
+    assert (await sessions.login(ORIGIN, "alice", PASSWORD)).user == made
+    changes = [entry for entry in await trail(storage) if entry[0].startswith("user.")]
+    assert changes == [(f"user.{action}", made.id, "ok") for action in ("add", "disable", "enable")]
+
+
 async def test_a_password_is_replaced(storage: AnyStorage, users: Users) -> None:
     made = await users.add(ORIGIN, new_user(), {"*"})
     assert await users.set_password(ORIGIN, "ALICE", "another password") == made
@@ -245,7 +268,8 @@ async def test_a_role_is_replaced(storage: AnyStorage, users: Users) -> None:
     assert told["details"] == '{"was":"user","role":"viewer"}'
     with pytest.raises(BadRequest, match="no role"):
         await users.set_role(ORIGIN, "alice", "root")
-    assert await users.named("alice") == changed
+    assert await users.set_role(ORIGIN, "alice", "viewer") == changed == await users.named("alice")
+    assert len(await trail(storage)) == 2
 
 
 async def test_of_two_who_replace_a_role_at_once_each_tells_what_was(storage: AnyStorage, users: Users) -> None:
@@ -256,6 +280,50 @@ async def test_of_two_who_replace_a_role_at_once_each_tells_what_was(storage: An
         '{"was":"user","role":"viewer"}',
         '{"was":"viewer","role":"developer"}',
     ]
+
+
+async def test_what_is_asked_for_at_once_is_changed_at_once(storage: AnyStorage, users: Users) -> None:
+    assert not await users.anybody()
+    made = await users.add(ORIGIN, new_user(), {"*"})
+    assert await users.anybody()
+    changed = await users.change(ORIGIN, made.id, {"*"}, role="viewer", disabled=True)
+    assert changed == await users.named("alice")
+    assert changed == made._replace(role="viewer", disabled_at=changed.disabled_at)
+    assert changed.disabled_at is not None
+    assert await users.change(ORIGIN, made.id, {"*"}) == changed
+    assert await users.change(ORIGIN, made.id, {"*"}, role="viewer", disabled=True) == changed
+    assert [action for action, _, _ in await trail(storage)] == ["user.add", "user.role", "user.disable"]
+
+
+async def test_nobody_is_changed_by_who_may_not(storage: AnyStorage, users: Users) -> None:
+    made = await users.add(ORIGIN, new_user(role="developer"), {"*"})
+    before = await everything(storage)
+    for user_id in [*HOSTILE.values(), "alice"]:
+        with pytest.raises(NotFound):
+            await users.change(ORIGIN, user_id, {"*"}, disabled=True)
+    with pytest.raises(NotFound):
+        await users.change(ORIGIN._replace(project="q"), made.id, {"*"}, disabled=True)
+    with pytest.raises(BadRequest, match="no role"):
+        await users.change(ORIGIN, made.id, {"*"}, role="root")
+    changes: list[dict[str, Any]] = [{"role": "viewer"}, {"disabled": True}, {"role": "admin"}]
+    for change in changes:
+        with pytest.raises(Forbidden) as refusal:
+            await users.change(ORIGIN, made.id, ROLES["user"], **change)
+        assert refusal.value.code == "beyond_own_rights"
+    assert await everything(storage) == before
+
+
+async def test_of_administrators_who_step_down_at_once_one_stays(storage: AnyStorage, users: Users) -> None:
+    admins = [await users.add(ORIGIN, new_user(name, role="admin"), {"*"}) for name in ("alice", "bob")]
+    await users.add(ORIGIN._replace(project="q"), new_user("carol", role="admin"), {"*"})
+    changes = [
+        users.change(ORIGIN, admins[0].id, {"*"}, disabled=True),
+        users.change(ORIGIN, admins[1].id, {"*"}, role="viewer"),
+    ]
+    first, second = await together(storage, tables.users, *changes)
+    assert isinstance(first, User)
+    assert isinstance(second, Conflict)
+    assert second.code == "last_admin"
 
 
 async def test_what_is_done_to_a_user_is_told_in_the_project_of_the_user(storage: AnyStorage, users: Users) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.accounts import Accounts, accounts_on
 from tests.cli.running import CONFIG, Folder
 
 if TYPE_CHECKING:
@@ -16,3 +17,9 @@ if TYPE_CHECKING:
 def folder(tmp_path: Path) -> Folder:
     (tmp_path / "deployment.toml").write_text(CONFIG)
     return Folder(tmp_path)
+
+
+@pytest.fixture
+def accounts(folder: Folder, request: pytest.FixtureRequest) -> Accounts:
+    """A deployment that takes keys, on SQLite unless a test names the engine."""
+    return accounts_on(getattr(request, "param", "sqlite"), folder, request)

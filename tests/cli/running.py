@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
 
 from tests.cli.nursery import Process
 
 if TYPE_CHECKING:
     import signal
     from collections.abc import AsyncGenerator, Mapping
-    from pathlib import Path
 
 PATIENCE = 30
+
+needs_a_full_disk = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a disk that is always full"
+)
 
 CONFIG = """
 [server]
@@ -80,6 +88,20 @@ class Folder:
             found = re.search(r"on (http://\S+:(\d+))$", said[0])
             assert found is not None, said
             yield Serving(running.process, found[1], int(found[2]), "\n".join(said))
+
+    def on_a_full_disk(self, *arguments: str) -> tuple[int, str]:
+        """How a command ends, and what it says, whose output cannot be written; the interpreter's own end as well."""
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "agentops", *arguments],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=self.path,
+                env=environment() | {"PYTHONUNBUFFERED": ""},
+                check=False,
+            )
+        return done.returncode, done.stderr
 
     async def _start(self, arguments: tuple[str, ...], environ: Mapping[str, str]) -> Process:
         return await Process.start(arguments, self.path, {**environment(), **environ})

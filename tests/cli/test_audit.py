@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agentops.accounts.audit import EXPORTED_AT_ONCE
-from tests.cli.accounts import ENGINES, ME, Accounts, accounts_on, assert_teaching, helps
-from tests.cli.running import environment
+from tests.cli.accounts import ENGINES, ME, Accounts, assert_teaching, helps
+from tests.cli.running import needs_a_full_disk
 
 if TYPE_CHECKING:
     from tests.cli.running import Folder
 
 EXPORT = ("audit", "export")
 MANY = 2 * EXPORTED_AT_ONCE + 3
-
-
-@pytest.fixture
-def accounts(folder: Folder, request: pytest.FixtureRequest) -> Accounts:
-    return accounts_on(getattr(request, "param", "sqlite"), folder, request)
 
 
 def fill(folder: Folder) -> None:
@@ -63,6 +54,7 @@ async def test_an_entry_is_a_line_that_tells_all(accounts: Accounts) -> None:
         "details": {"username": "ada", "role": "admin"},
     }
     assert await accounts(*EXPORT, "--project", "other") == (0, "", "Exported 0 entries of project 'other'.\n")
+    assert (await accounts(*EXPORT, "--all-projects")).err == "Exported 1 entries of all projects.\n"
 
 
 async def test_more_than_a_page_is_whole_and_in_order(accounts: Accounts) -> None:
@@ -111,18 +103,11 @@ async def test_what_cannot_be_exported_leaves_nothing(
     assert not (accounts.folder.path / "none.sqlite").exists()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@needs_a_full_disk
 async def test_a_full_disk_is_told_of(accounts: Accounts) -> None:
     await accounts.add("ada")
-    command = shlex.join([sys.executable, "-m", "agentops", *EXPORT, *accounts.there])
-    done = subprocess.run(
-        ["sh", "-c", f"{command} > /dev/full"],
-        capture_output=True,
-        cwd=accounts.folder.path,
-        env=environment() | {"PYTHONUNBUFFERED": ""},
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (3, b"Error: no space left on device\n")
+    ended = accounts.folder.on_a_full_disk(*EXPORT, *accounts.there)
+    assert ended == (3, "Error: no space left on device\n")
 
 
 @pytest.mark.parametrize(("name", "text"), helps("audit").items(), ids=helps("audit"))

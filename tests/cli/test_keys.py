@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from agentops.accounts.key_text import parse_key
-from agentops.accounts.keys import DAY_MS, DAYS_MOST
-from tests.cli.accounts import CONFIG, ENGINES, Accounts, accounts_on, assert_teaching, everything_in, helps
+from agentops.accounts.keys import DAY_MS
+from agentops.accounts.wanted_key import DAYS_MOST
+from tests.cli.accounts import CONFIG, ENGINES, Accounts, assert_teaching, everything_in, helps
 from tests.cli.running import PATIENCE
 
 if TYPE_CHECKING:
-    from tests.cli.running import Folder, Serving
+    from tests.cli.running import Serving
 
 CREATE = ("keys", "create", "--owner", "robot", "--name", "ci")
 
@@ -29,11 +30,6 @@ class Locks(Authenticator[NoSettings]):
     async def authenticate(self, caller: Caller) -> Identity | None:
         return None
 """
-
-
-@pytest.fixture
-def accounts(folder: Folder, request: pytest.FixtureRequest) -> Accounts:
-    return accounts_on(getattr(request, "param", "sqlite"), folder, request)
 
 
 async def status(server: Serving, key: str) -> int:
@@ -75,6 +71,26 @@ async def test_a_key_is_made_replaced_and_revoked(accounts: Accounts) -> None:
             "shown": text[:7],
         }
     assert await accounts.trail() == [(f"key.{action}", old["id"]) for action in ("create", "rotate", "revoke")]
+
+
+async def test_of_a_key_that_may_do_nothing_it_is_said_how_one_that_may_is_made(accounts: Accounts) -> None:
+    made = await accounts(*CREATE)
+    (key,) = await accounts.lines("keys", "list", "--json")
+    told, warning, _ = made.err.splitlines()
+    assert told.endswith(", for nothing.")
+    assert warning.startswith("Warning: it may do nothing, as no --permission was given")
+    assert f"`agentops keys revoke {key['id']}`" in warning
+    assert warning.endswith(" runs:read, runs:write, workflows:read, workflows:write.")
+    assert "Warning" not in (await accounts(*CREATE, "--permission", "runs:read")).err
+
+
+async def test_every_permission_that_is_unknown_is_told_with_the_nearest(accounts: Accounts) -> None:
+    wrong = await accounts(*CREATE, "--permission", "runs:raed", "--permission", "*", "--permission", "run:*")
+    assert (wrong.code, wrong.out) == (1, "")
+    first, second = wrong.err.splitlines()
+    assert first.startswith("--permission: there is no permission 'run:*'; ")
+    assert second.startswith("--permission: there is no permission 'runs:raed'; ")
+    assert second.endswith("; did you mean 'runs:read'?")
 
 
 async def test_the_text_of_a_key_is_nowhere_but_on_standard_output(accounts: Accounts) -> None:

@@ -15,6 +15,7 @@ from agentops.core.records import NewEvent
 from agentops.core.rungs import Rungs
 from agentops.core.signals import Signals
 from agentops.plugins.storage.sqlite import Sqlite
+from tests.cli.running import needs_a_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -266,11 +267,19 @@ async def test_wrong_usage_is_one_sentence(folder: Folder, arguments: list[str],
     assert not (folder.path / "none.sqlite").exists()
 
 
+@needs_a_full_disk
+async def test_a_full_disk_behind_standard_output_is_one_sentence(folder: Folder) -> None:
+    await fill(folder.path / "events.sqlite", 1)
+    assert folder.on_a_full_disk("export", *HERE) == (3, "Error: no space left on device\n")
+
+
+@needs_a_full_disk
 async def test_a_full_disk_is_one_sentence(folder: Folder) -> None:
     await fill(folder.path / "events.sqlite", 1)
     (folder.path / "full.ndjson").symlink_to("/dev/full")
     done = await folder.agentops("export", "full.ndjson", "--resume", *HERE)
     assert (done.code, done.err) == (3, "Error: 'full.ndjson': no space left on device\n")
+    assert (folder.path / "full.ndjson").exists(), "--resume goes on with the part that is there"
 
 
 async def test_from_one_kind_of_database_to_another_and_back(folder: Folder, fresh_postgres_url: str) -> None:

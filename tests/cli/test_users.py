@@ -16,7 +16,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from agentops.accounts.users import PASSWORD_LEAST
-from tests.cli.accounts import ENGINES, ME, PASSWORD, Accounts, accounts_on, assert_teaching, everything_in, helps
+from tests.cli.accounts import ENGINES, ME, PASSWORD, Accounts, assert_teaching, everything_in, helps
 from tests.cli.running import PATIENCE, environment
 
 if TYPE_CHECKING:
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 ADD = ("users", "add", "ada", "--email", "ada@example.com", "--role", "admin")
 FROM_STDIN = ("--password-file", "-")
-
-
-@pytest.fixture
-def accounts(folder: Folder, request: pytest.FixtureRequest) -> Accounts:
-    return accounts_on(getattr(request, "param", "sqlite"), folder, request)
 
 
 def passwords_in(folder: Folder) -> dict[str, str]:
@@ -54,12 +49,15 @@ async def test_a_user_is_made_changed_and_disabled(accounts: Accounts) -> None:
     assert changed == "'ada' has a new password, and is signed out everywhere.\n"
     assert await accounts.done("users", "disable", "ada") == "'ada' is disabled, and signed out everywhere.\n"
     assert await accounts.done("users", "disable", "ada") == "'ada' was disabled before.\n"
+    assert await accounts.done("users", "enable", "Ada") == "'ada' is enabled, and may sign in again.\n"
+    assert await accounts.done("users", "enable", "ada") == "'ada' was not disabled.\n"
+    assert await accounts.done("users", "disable", "ada") == "'ada' is disabled, and signed out everywhere.\n"
 
     (listed,) = await accounts.lines("users", "list", "--json")
     assert listed.pop("disabled_at") >= listed.pop("created_at")
     mail = "ada@example.com"
     assert listed == {"id": user, "project": "default", "username": "ada", "email": mail, "role": "developer"}
-    actions = ["user.add", "user.role", "user.passwd", "user.disable"]
+    actions = ["user.add", "user.role", "user.passwd", "user.disable", "user.enable", "user.disable"]
     assert await accounts.trail() == [(action, user) for action in actions]
     assert {entry["actor"] for entry in await accounts.lines("audit", "export")} == {ME}
 
@@ -145,21 +143,23 @@ async def test_a_name_or_an_address_that_is_taken_is_refused_however_it_is_writt
     assert [user["id"] for user in await accounts.lines("users", "list", "--json", "--all-projects")] == [bob]
 
 
-@pytest.mark.parametrize("arguments", [["disable"], ["role"], ["passwd"]], ids=lambda given: given[0])
-async def test_a_user_who_is_not_there_is_answered_with_the_nearest(accounts: Accounts, arguments: list[str]) -> None:
-    more = {"role": ["viewer"], "passwd": [*FROM_STDIN]}.get(arguments[0], [])
+@pytest.mark.parametrize("command", ["disable", "enable", "role", "passwd"])
+async def test_a_user_who_is_not_there_is_answered_with_the_nearest(accounts: Accounts, command: str) -> None:
+    more = {"role": ["viewer"], "passwd": [*FROM_STDIN]}.get(command, [])
     await accounts.add("ada", "admin")
     await accounts.add("bob", "admin", "--project", "other")
-    wrong = [await accounts("users", *arguments, name, *more, stdin=b"new password") for name in ("adda", "x", "bob")]
+    if command == "enable":
+        await accounts.done("users", "disable", "bob", "--project", "other")
+    wrong = [await accounts("users", command, name, *more, stdin=b"new password") for name in ("adda", "x", "bob")]
     assert [(finished.code, finished.out, finished.err) for finished in wrong] == [
         (1, "", "Error: there is no user 'adda' in project 'default'; did you mean 'ada'?\n"),
         (1, "", "Error: there is no user 'x' in project 'default'\n"),
         (1, "", "Error: 'bob' is a user of project 'other': say so with --project\n"),
     ]
     assert [action for action, _ in await accounts.trail()] == ["user.add"]
-    await accounts.done("users", *arguments, "bob", *more, "--project", "other", stdin=b"new password")
-    (_, entry) = await accounts.lines("audit", "export", "--project", "other")
-    assert entry["action"] == f"user.{arguments[0]}"
+    await accounts.done("users", command, "bob", *more, "--project", "other", stdin=b"new password")
+    *_, entry = await accounts.lines("audit", "export", "--project", "other")
+    assert entry["action"] == f"user.{command}"
 
 
 async def test_a_database_that_is_not_there_is_not_made(accounts: Accounts) -> None:

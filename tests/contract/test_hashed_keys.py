@@ -17,7 +17,8 @@ from agentops.core.ports.withdrawal import Rechecks
 from agentops.plugins.auth.hashed_keys import HashedKeys
 from agentops.testing._auth.base import OnePage
 from agentops.testing.auth import AuthContract
-from tests.security.key_making import caller, made, quick_hashes, secret_of, storages
+from tests.accounts.parts import cheap_hashes
+from tests.security.key_making import caller, made, secret_of, storages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from agentops.core.ports.auth import Caller
     from agentops.testing._running import Running
 
-__all__ = ["quick_hashes"]
+__all__ = ["cheap_hashes"]
 
 
-@pytest.mark.usefixtures("quick_hashes")
+@pytest.mark.usefixtures("cheap_hashes")
 class TestHashedKeys(AuthContract):
     may_grow_by = AuthContract.may_grow_by if sys.gettrace() is None else 4 * 1024 * 1024
     """To measure coverage takes a tracer for each greenlet, and reading from Postgres a greenlet for each row."""

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_told_before_a_start(
 
 
 def test_of_several_one_is_named(tmp_path: Path) -> None:
-    assert kit_of(Keys(auth="one"), tmp_path, one=HashedKeys(), two=HashedKeys()).deployment.features
+    assert kit_of(Keys(auth="one"), tmp_path, one=HashedKeys(), two=HashedKeys(prefix="uc_")).deployment.features
 
 
 async def test_an_authenticator_that_is_down_costs_no_other_lane(

@@ -26,6 +26,14 @@ def key(request: pytest.FixtureRequest) -> Secret:
     return chosen
 
 
+def sending(value: str, header: bytes = b"x-api-key") -> Caller:
+    return Caller([(header, value.encode())])
+
+
+def as_a_bearer_token() -> StaticKey:
+    return StaticKey(header="Authorization", scheme="Bearer", keys=KEYS)
+
+
 class TestStaticKey(AuthContract):
     @pytest.fixture
     def authenticator(self) -> StaticKey:
@@ -33,11 +41,11 @@ class TestStaticKey(AuthContract):
 
     @pytest.fixture
     def good(self, key: Secret) -> Caller:
-        return Caller([(b"x-api-key", key.reveal().encode())])
+        return sending(key.reveal())
 
     @pytest.fixture
     def wrong(self) -> Caller:
-        return Caller([(b"x-api-key", b"incorrect-horse")])
+        return sending("incorrect-horse")
 
 
 class TestStaticKeyThatForbids(AuthContract):
@@ -50,44 +58,44 @@ class TestStaticKeyThatForbids(AuthContract):
 
     @pytest.fixture
     def good(self) -> Caller:
-        return Caller([(b"x-olumi-assist-key", KEYS[0].reveal().encode())])
+        return sending(KEYS[0].reveal(), b"x-olumi-assist-key")
 
     @pytest.fixture
     def wrong(self) -> Caller:
-        return Caller([(b"x-olumi-assist-key", b"incorrect-horse")])
+        return sending("incorrect-horse", b"x-olumi-assist-key")
 
 
 class TestStaticKeyAsABearerToken(AuthContract):
     @pytest.fixture
     def authenticator(self) -> StaticKey:
-        return StaticKey(StaticKeySettings(header="Authorization", scheme="Bearer", keys=KEYS))
+        return as_a_bearer_token()
 
     @pytest.fixture
     def good(self) -> Caller:
-        return Caller([(b"authorization", b"Bearer " + KEYS[1].reveal().encode())])
+        return sending(f"Bearer {KEYS[1].reveal()}", b"authorization")
 
     @pytest.fixture
     def wrong(self) -> Caller:
-        return Caller([(b"authorization", b"Bearer incorrect-horse")])
+        return sending("Bearer incorrect-horse", b"authorization")
 
     @pytest.fixture
     def near_good(self, good: Caller) -> Sequence[Caller]:
         sent = KEYS[1].reveal()
         values = ["Bearer", f"Bearer {sent[:-1]}", f"Bearer {sent} {sent}", f"Bearer, {sent}", f"Bearer\t{sent}"]
-        return [Caller([(b"authorization", value.encode())]) for value in values]
+        return [sending(value, b"authorization") for value in values]
 
 
 async def test_without_a_key_it_is_not_armed_and_lets_nobody_in_by_itself() -> None:
     assert StaticKey().armed is False
     assert await StaticKey().authenticate(Caller([])) is None
-    assert isinstance(await verdict(StaticKey(), Caller([(b"x-api-key", b"any")])), Rejected)
+    assert isinstance(await verdict(StaticKey(), sending("any")), Rejected)
 
 
 async def test_one_key_can_be_rolled_while_the_other_works() -> None:
     old, new = KEYS
     before, between, after = StaticKey(keys=[old]), StaticKey(keys=[new, old]), StaticKey(keys=[new])
     verdicts = {
-        (name, key): isinstance(await verdict(one, Caller([(b"x-api-key", key.reveal().encode())])), Identity)
+        (name, key): isinstance(await verdict(one, sending(key.reveal())), Identity)
         for name, one in {"before": before, "between": between, "after": after}.items()
         for key in KEYS
     }
@@ -110,26 +118,25 @@ async def test_every_key_is_compared_whichever_matches(monkeypatch: pytest.Monke
     monkeypatch.setattr(Secret, "matches", counted)
     for presented in (KEYS[0].reveal(), KEYS[1].reveal(), "neither"):
         compared.clear()
-        await verdict(StaticKey(StaticKeySettings(keys=KEYS)), Caller([(b"x-api-key", presented.encode())]))
+        await verdict(StaticKey(StaticKeySettings(keys=KEYS)), sending(presented))
         assert compared == [key.reveal() for key in KEYS]
 
 
 @pytest.mark.parametrize("value", ["bearer {}", "BEARER {}", "Bearer   {}"])
 async def test_the_case_of_a_scheme_and_the_blanks_behind_it_do_not_matter(value: str) -> None:
-    authenticator = StaticKey(StaticKeySettings(header="Authorization", scheme="Bearer", keys=KEYS))
-    sent = Caller([(b"authorization", value.format(KEYS[0].reveal()).encode())])
-    assert isinstance(await verdict(authenticator, sent), Identity)
+    sent = sending(value.format(KEYS[0].reveal()), b"authorization")
+    assert isinstance(await verdict(as_a_bearer_token(), sent), Identity)
 
 
 @pytest.mark.parametrize("value", ["Basic {}", "{}", "Bearer{}", "Token {}", "DPoP {}"])
 async def test_another_scheme_is_left_to_the_next(value: str) -> None:
-    authenticator = StaticKey(StaticKeySettings(header="Authorization", scheme="Bearer", keys=KEYS))
-    assert await verdict(authenticator, Caller([(b"authorization", value.format(KEYS[0].reveal()).encode())])) is None
+    sent = sending(value.format(KEYS[0].reveal()), b"authorization")
+    assert await verdict(as_a_bearer_token(), sent) is None
 
 
 async def test_an_empty_key_lets_nobody_in_even_if_it_was_configured() -> None:
     empty = StaticKeySettings(keys=[Secret("")])
-    assert await verdict(StaticKey(empty), Caller([(b"x-api-key", b"")])) is None
+    assert await verdict(StaticKey(empty), sending("")) is None
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,10 @@ def kit(tmp_path: Path, errors: ErrorStyle, settings: StaticKeySettings) -> Kit:
     return Kit(storage=Sqlite(path=str(tmp_path / "test.sqlite")), auth={"key": StaticKey(settings)}, lanes=[lane])
 
 
+def assistants(tmp_path: Path) -> Kit:
+    return kit(tmp_path, "error.v1", StaticKeySettings(header=ASSIST, keys=[Secret(KEY)], wrong_key_status=403))
+
+
 async def asked(kit: Kit, *headers: tuple[str, str]) -> httpx.Response:
     async with serving(kit) as server:
         return await server.client.get("/assist/runs", headers=list(headers))
@@ -49,8 +53,7 @@ async def asked(kit: Kit, *headers: tuple[str, str]) -> httpx.Response:
 async def test_assistants_tell_a_missing_key_from_a_wrong_one(
     tmp_path: Path, headers: list[tuple[str, str]], status: int, code: str
 ) -> None:
-    settings = StaticKeySettings(header=ASSIST, keys=[Secret(KEY)], wrong_key_status=403)
-    answer = await asked(kit(tmp_path, "error.v1", settings), *headers)
+    answer = await asked(assistants(tmp_path), *headers)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
     told: dict[str, Any] = msgspec.json.decode(answer.content)
     assert told.keys() == {"schema", "code", "message", "details", "request_id"}
@@ -62,8 +65,7 @@ async def test_assistants_tell_a_missing_key_from_a_wrong_one(
 
 @pytest.mark.parametrize("name", [ASSIST, ASSIST.lower(), ASSIST.upper()])
 async def test_assistants_know_their_key_under_any_spelling_of_the_header(tmp_path: Path, name: str) -> None:
-    settings = StaticKeySettings(header=ASSIST, keys=[Secret(KEY)], wrong_key_status=403)
-    assert (await asked(kit(tmp_path, "error.v1", settings), (name, KEY))).status_code == 200
+    assert (await asked(assistants(tmp_path), (name, KEY))).status_code == 200
 
 
 @pytest.mark.parametrize("headers", [[], [("x-api-key", "wrong")]], ids=["missing", "wrong"])

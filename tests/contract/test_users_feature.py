@@ -90,6 +90,25 @@ def test_a_first_password_that_could_not_be_one_is_told_and_not_shown(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    "wrong", [{"username": " root"}, {"username": "ro\u202eot"}, {"email": "ro\0ot@example.com"}], ids=ascii
+)
+@pytest.mark.parametrize("password", [None, Secret("correct horse")], ids=["later", "given"])
+def test_a_first_admin_who_could_not_be_made_is_told_before_the_start(
+    tmp_path: Path, wrong: dict[str, str], password: Secret | None
+) -> None:
+    first = FirstAdmin(**{"username": "root", "email": "root@example.com", **wrong}, password=password)
+    told = problems_of(Users(first_admin=first), tmp_path, own=own_tokens())
+    (field,) = wrong
+    assert told.startswith(f"features.Users.first_admin.{field}: this cannot be ")
+    assert told.count("\n") == 0
+
+
+def test_a_first_admin_without_a_password_is_wanted_later(tmp_path: Path) -> None:
+    first = FirstAdmin(username="root", email="root@example.com")
+    assert kit_of(Users(first_admin=first), tmp_path, own=own_tokens()).deployment.features
+
+
+@pytest.mark.parametrize(
     "wrong", [{"username": ""}, {"email": "root"}, {"email": "a b@example.com"}, {"email": "root@example.com\n"}]
 )
 def test_a_first_admin_has_a_name_and_an_address(wrong: dict[str, str]) -> None:

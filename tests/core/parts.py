@@ -53,6 +53,11 @@ class Kept(Telemetry[NoSettings]):
     def named(self, name: str) -> list[dict[str, object]]:
         return [fields for each, _, fields in self.events if each == name]
 
+    def only(self, name: str) -> tuple[str, dict[str, object]]:
+        """Of the one event of this name, the level and the fields."""
+        ((level, fields),) = [(level, fields) for each, level, fields in self.events if each == name]
+        return level, fields
+
 
 RIGHTS = {"reader": {"probe:read"}, "writer": {"probe:*"}, "recorder": {"runs:write"}}
 

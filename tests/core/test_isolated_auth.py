@@ -70,7 +70,7 @@ async def test_it_is_told_once_with_what_failed_and_no_secret(tmp_path: Path) ->
     kit = kit_with_a_broken_lane(tmp_path, kept)
     async with kit.running():
         assert list(kit.down) == ["broken"]
-    ((level, fields),) = [(level, fields) for name, level, fields in kept.events if name == "auth.down"]
+    level, fields = kept.only("auth.down")
     assert level == "error"
     assert fields["auth"] == "broken"
     assert fields["lanes"] == ["/broken", "/behind"]

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,7 +37,7 @@ from agentops.testing.server import serving
 from tests.core.parts import Kept, Probe, Steps, storage_in, until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 KINDS: dict[str, type[Any]] = {
@@ -92,6 +92,11 @@ def stepping_kit(steps: Steps, folder: Path, failing: str = "") -> Kit:
         auth={"first": make("auth"), "second": make("auth", "second auth")},
         lanes=[Lane("/api", serve=[make("feature"), make("feature", "second feature")], auth=["first", "second"])],
     )
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    return Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
 
 
 ORDER = [*LADDER[:6], "second auth", "feature", "second feature"]
@@ -153,8 +158,7 @@ async def test_reaching_for_what_is_not_there_says_so(tmp_path: Path) -> None:
             pytest.fail("it started")
 
 
-async def test_a_kit_can_run_again(tmp_path: Path) -> None:
-    kit = Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
+async def test_a_kit_can_run_again(kit: Kit) -> None:
     for expected in (201, 200):
         async with serving(kit) as server:
             assert (await server.client.post("/api/runs", json={"id": "r"})).status_code == expected
@@ -180,8 +184,7 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
         assert word in said
 
 
-def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
-    kit = Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
+def test_what_is_left_out_has_a_default(kit: Kit) -> None:
     parts = kit.deployment
     assert isinstance(parts.bus, Memory)
     assert (parts.server, parts.events) == (ServerSettings(), EventSettings())
@@ -200,8 +203,8 @@ async def test_a_kit_is_composed_from_a_file(tmp_path: Path, monkeypatch: pytest
     assert Kit.from_config(file).deployment.lanes[0].path == "/yours"
 
 
-def test_draining_before_the_start_does_nothing(tmp_path: Path) -> None:
-    Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])]).drain()
+def test_draining_before_the_start_does_nothing(kit: Kit) -> None:
+    kit.drain()
 
 
 class Broken(Telemetry[NoSettings]):
@@ -237,6 +240,16 @@ def handled() -> list[int]:
     return []
 
 
+@contextmanager
+def handling(number: int, handler: Any) -> Iterator[None]:
+    """Let a signal have this handler; afterwards it has the one from before, whatever was set meanwhile."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 async def running_until_told(kit: Kit, number: int) -> bool:
     """Send the process a signal while the kit runs, and say whether an open stream ended of it."""
     async with kit.running():
@@ -250,55 +263,40 @@ async def running_until_told(kit: Kit, number: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-async def test_a_signal_ends_the_streams_and_is_passed_on(tmp_path: Path, number: int, handled: list[int]) -> None:
+async def test_a_signal_ends_the_streams_and_is_passed_on(kit: Kit, number: int, handled: list[int]) -> None:
     def handler(given: int, _frame: object) -> None:
         handled.append(given)
 
-    before = signal.signal(number, handler)
-    try:
-        kit = Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
+    with handling(number, handler):
         assert await running_until_told(kit, number)
         assert signal.getsignal(number) is handler
         assert handled == [number]
-    finally:
-        signal.signal(number, before)
 
 
 async def test_a_signal_that_nobody_handles_does_what_it_would_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handled: list[int]
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, handled: list[int]
 ) -> None:
     monkeypatch.setattr(signal, "raise_signal", handled.append)
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        kit = Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
+    with handling(signal.SIGTERM, signal.SIG_DFL):
         assert await running_until_told(kit, signal.SIGTERM)
         assert handled == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
-async def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        async with Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])]).running():
+async def test_a_signal_that_is_ignored_stays_ignored(kit: Kit) -> None:
+    with handling(signal.SIGTERM, signal.SIG_IGN):
+        async with kit.running():
             assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
-async def test_a_handler_that_was_set_meanwhile_stays(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        async with Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])]).running():
+async def test_a_handler_that_was_set_meanwhile_stays(kit: Kit) -> None:
+    with handling(signal.SIGTERM, signal.getsignal(signal.SIGTERM)):
+        async with kit.running():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
-def test_a_kit_runs_in_a_thread_and_leaves_the_signals_alone(tmp_path: Path) -> None:
-    kit = Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
+def test_a_kit_runs_in_a_thread_and_leaves_the_signals_alone(kit: Kit) -> None:
     seen: list[object] = []
 
     async def run() -> None:

@@ -35,6 +35,12 @@ NO_RIGHTS = [
     "a:b:c",
     "**",
     "a*",
+    "runs",
+    "runs:",
+    "Runs:read",
+    "runs:re*",
+    "a:b\n",
+    "1:b",
 ]
 
 rights = st.sampled_from(RIGHTS)
@@ -109,7 +115,7 @@ def test_a_wildcard_is_more_than_what_it_covers(held: set[str], asked: str, may:
     assert beyond([asked], held) == ([] if may else [asked])
 
 
-@pytest.mark.parametrize("text", RIGHTS)
+@pytest.mark.parametrize("text", [*RIGHTS, "runs:read", "runs:*", "a-b:c_d", "a1:b2"])
 def test_a_right_is_written_as_one(text: str) -> None:
     assert is_permission(text)
 

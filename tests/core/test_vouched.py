@@ -179,7 +179,7 @@ async def test_what_it_failed_with_is_told(vouched: Vouched, told: Kept) -> None
     Open(vouched, Failing(), ADA)
     vouched.changed()
     await until(lambda: told.named("vouched.failed"))
-    ((level, fields),) = [(level, fields) for name, level, fields in told.events if name == "vouched.failed"]
+    level, fields = told.only("vouched.failed")
     assert level == "error"
     assert str(fields["error"]) == "out of luck"
 

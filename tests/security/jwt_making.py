@@ -85,9 +85,9 @@ def base64url(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def shared(**values: object) -> Jwt:
-    """An authenticator that has not to fetch anything, on a clock that stands still."""
-    return on(StillClock(), Jwt(**{"issuer": ISSUER, "audience": AUDIENCE, "secret": SECRET, **values}))
+def shared(clock: Clock | None = None, /, **values: object) -> Jwt:
+    """An authenticator that has not to fetch anything, on this clock or one that stands still."""
+    return on(clock or StillClock(), Jwt(**{"issuer": ISSUER, "audience": AUDIENCE, "secret": SECRET, **values}))
 
 
 def on(clock: Clock, authenticator: Jwt) -> Jwt:

@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pytest
+import pytest_asyncio
 from argon2 import PasswordHasher
 from sqlalchemy import text, update
 
-from agentops.accounts import hashing
 from agentops.accounts.audit import Origin
 from agentops.accounts.key_text import CHECKSUM_DIGITS, DIGITS, LOOKUP_DIGITS, _checksum, make_key
-from agentops.accounts.keys import Granter, Keys, Wanted
+from agentops.accounts.keys import Keys
+from agentops.accounts.users import NewUser, Users
+from agentops.accounts.wanted_key import Granter, Wanted
 from agentops.core.identity import Identity
 from agentops.core.ports.auth import Caller
 from agentops.core.ports.storage import Storage
@@ -33,16 +35,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from agentops.accounts.keys import Key
+    from agentops.accounts.users import User
 
 PREFIX: Final = "ak_"
 ORIGIN: Final = Origin("p", "boss")
 ANYTHING: Final = Granter({"*"}, {"runs:read", "runs:write", "probe:read", "agents:read"})
-
-
-@pytest.fixture
-def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Argon2 with the least it can do, where how long it takes is no part of what is tested."""
-    monkeypatch.setattr(hashing, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture
@@ -57,6 +54,36 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(PasswordHasher, "verify", counted)
     return compared
+
+
+@pytest.fixture
+def make_storage(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], CountedStorage]:
+    return storages(engine, request, tmp_path)
+
+
+@pytest_asyncio.fixture
+async def storage(make_storage: Callable[[], CountedStorage]) -> AsyncIterator[CountedStorage]:
+    storage = make_storage()
+    async with storage.life(Rungs()):
+        yield storage
+
+
+@pytest.fixture
+def told() -> Kept:
+    return Kept()
+
+
+@pytest_asyncio.fixture
+async def authenticator(storage: CountedStorage, told: Kept) -> AsyncIterator[HashedKeys]:
+    async with started(storage, told) as it:
+        yield it
+
+
+async def user(
+    storage: Storage[Any], name: str = "ada", role: str = "developer", project: str = ORIGIN.project
+) -> User:
+    new = NewUser(name, f"{name}@example.org", "correct horse", role)
+    return await Users(storage).add(ORIGIN._replace(project=project), new, {"*"})
 
 
 async def made(

@@ -17,14 +17,15 @@ import pytest_asyncio
 from agentops import Kit, Lane
 from agentops.plugins.auth.trusted_header import TrustedHeader
 from agentops.plugins.features.runs import Runs
-from agentops.plugins.storage.sqlite import Sqlite
 from agentops.testing.server import serving
 from tests.cli.running import Folder
+from tests.core.parts import storage_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from agentops.testing.server import LiveServer
     from tests.cli.running import Serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,6 +35,15 @@ ENGINES: Final = ["uvicorn", "granian"]
 KEY: Final = b"the-key-that-opens"
 TOKEN: Final = b"the-token-that-opens"
 LONG: Final = 65_536
+
+GOOD_KEY: Final = b"x-api-key: " + KEY
+WRONG_KEY: Final = b"x-api-key: wrong"
+GOOD_TOKEN: Final = b"Authorization: Bearer " + TOKEN
+WRONG_TOKEN: Final = b"Authorization: Bearer wrong"
+ADA: Final = b"x-user-id: ada"
+
+PROXY: Final = b"192.0.2.1"
+"""The proxy that the lane `/far` believes; nobody can connect from there."""
 
 CONFIG: Final = f"""
 [server]
@@ -56,7 +66,7 @@ keys = ["{TOKEN.decode()}"]
 
 [auth.far-proxy]
 use = "trusted-header"
-proxies = ["192.0.2.1"]
+proxies = ["{PROXY.decode()}"]
 permissions = ["runs:read"]
 
 [auth.near-proxy]
@@ -110,12 +120,15 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def configured(folder: Path) -> Folder:
+    (folder / "deployment.toml").write_text(CONFIG)
+    return Folder(folder)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=ENGINES)
 async def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serving]:
     """One server of each engine; when it has stopped, nothing has failed in it, and no credential is in its log."""
-    folder = Folder(tmp_path_factory.mktemp("headers"))
-    (folder.path / "deployment.toml").write_text(CONFIG)
-    async with folder.serving("--engine", request.param) as server:
+    async with configured(tmp_path_factory.mktemp("headers")).serving("--engine", request.param) as server:
         yield server
         done = await server.signalled(signal.SIGTERM)
     written = done.out + done.err
@@ -138,10 +151,14 @@ async def sent(port: int, request: bytes) -> Answer:
     return Answer(int(head.split(b" ", 2)[1]), head, body)
 
 
+def request_of(start: str, *lines: bytes, body: bytes = b"") -> bytes:
+    """A request of these header lines, as they are, after which the server closes the connection."""
+    head = [b"%b HTTP/1.1" % start.encode(), b"Host: localhost", *lines, b"Connection: close"]
+    return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
 async def asked(server: Serving, path: str, *lines: bytes) -> Answer:
-    """Send these header lines as they are."""
-    head = [b"GET %b HTTP/1.1" % path.encode(), b"Host: localhost", *lines, b"Connection: close"]
-    return await sent(server.port, b"\r\n".join(head) + b"\r\n\r\n")
+    return await sent(server.port, request_of(f"GET {path}", *lines))
 
 
 def assert_refused(answer: Answer, lane: str, status: int) -> None:
@@ -156,22 +173,22 @@ KEYS: Final[dict[str, tuple[int, list[bytes]]]] = {
     "none": (401, []),
     "empty": (401, [b"x-api-key:"]),
     "blank": (401, [b"x-api-key: \t "]),
-    "twice": (401, [b"x-api-key: " + KEY] * 2),
-    "twice-in-two-spellings": (401, [b"x-api-key: " + KEY, b"X-API-KEY: " + KEY]),
-    "good-then-wrong": (401, [b"x-api-key: " + KEY, b"x-api-key: wrong"]),
-    "wrong-then-good": (401, [b"x-api-key: wrong", b"x-api-key: " + KEY]),
-    "empty-then-good": (401, [b"x-api-key:", b"x-api-key: " + KEY]),
-    "wrong": (403, [b"x-api-key: wrong"]),
-    "two-in-one": (403, [b"x-api-key: " + KEY + b", " + KEY]),
+    "twice": (401, [GOOD_KEY] * 2),
+    "twice-in-two-spellings": (401, [GOOD_KEY, b"X-API-KEY: " + KEY]),
+    "good-then-wrong": (401, [GOOD_KEY, WRONG_KEY]),
+    "wrong-then-good": (401, [WRONG_KEY, GOOD_KEY]),
+    "empty-then-good": (401, [b"x-api-key:", GOOD_KEY]),
+    "wrong": (403, [WRONG_KEY]),
+    "two-in-one": (403, [GOOD_KEY + b", " + KEY]),
     "quoted": (403, [b'x-api-key: "' + KEY + b'"']),
     "escaped": (403, [b"x-api-key: %74" + KEY[1:]]),
     "other-case": (403, [b"x-api-key: " + KEY.upper()]),
     "tab-inside": (403, [b"x-api-key: the-key\t-that-opens"]),
-    "latin-1": (403, [b"x-api-key: " + KEY + b"\xe9"]),
+    "latin-1": (403, [GOOD_KEY + b"\xe9"]),
     "utf-8": (403, [b"x-api-key: " + "é愛".encode()]),
     "not-utf-8": (403, [b"x-api-key: \xff\xfe\xc0\x80"]),
     "64-kb": (403, [b"x-api-key: " + b"a" * LONG]),
-    "64-kb-that-begin-well": (403, [b"x-api-key: " + KEY + b"a" * LONG]),
+    "64-kb-that-begin-well": (403, [GOOD_KEY + b"a" * LONG]),
     "64-kb-not-ascii": (403, [b"x-api-key: " + b"\xe9" * LONG]),
     "with-a-scheme": (403, [b"x-api-key: Bearer " + KEY]),
     "underscores": (401, [b"x_api_key: " + KEY]),
@@ -195,12 +212,12 @@ BROKEN: Final[dict[str, list[bytes]]] = {
     "space-before-the-colon": [b"x-api-key : " + KEY],
     "no-colon": [b"x-api-key " + KEY],
     "no-name": [b": " + KEY],
-    "nul-behind": [b"x-api-key: " + KEY + b"\0"],
+    "nul-behind": [GOOD_KEY + b"\0"],
     "nul-in-front": [b"x-api-key: \0" + KEY],
     "nul-in-the-name": [b"x-api-key\0: " + KEY],
     "carriage-return-inside": [b"x-other: a\rx-api-key: " + KEY],
-    "control-character": [b"x-api-key: " + KEY + b"\x01"],
-    "delete": [b"x-api-key: " + KEY + b"\x7f"],
+    "control-character": [GOOD_KEY + b"\x01"],
+    "delete": [GOOD_KEY + b"\x7f"],
     "name-not-ascii": [b"x-api-k\xe9y: " + KEY],
 }
 
@@ -236,20 +253,20 @@ async def test_a_credential_in_the_path_or_the_query_never_works(server: Serving
 
 async def test_a_credential_in_the_body_never_works(server: Serving) -> None:
     form = b"x-api-key=" + KEY
-    head = b"POST /key/runs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n" % len(form)
-    request = head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + form
-    assert_refused(await sent(server.port, request), "/key", 401)
+    lines = [b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(form)]
+    assert_refused(await sent(server.port, request_of("POST /key/runs", *lines, body=form)), "/key", 401)
 
 
-def with_trailer(lane: str, field: bytes) -> bytes:
-    head = b"POST %b/runs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % lane.encode()
-    return head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n%b\r\n\r\n" % field
+def with_trailer(lane: str, field: bytes, *lines: bytes) -> bytes:
+    """A request whose body, in chunks, is followed by this field."""
+    body = b"2\r\n{}\r\n0\r\n%b\r\n\r\n" % field
+    return request_of(f"POST {lane}/runs", *lines, b"Transfer-Encoding: chunked", body=body)
 
 
 TRAILERS: Final[dict[str, tuple[str, bytes]]] = {
-    "key": ("/key", b"x-api-key: " + KEY),
-    "token": ("/token", b"Authorization: Bearer " + TOKEN),
-    "name": ("/near", b"x-user-id: ada"),
+    "key": ("/key", GOOD_KEY),
+    "token": ("/token", GOOD_TOKEN),
+    "name": ("/near", ADA),
 }
 
 
@@ -265,16 +282,16 @@ async def test_a_credential_behind_the_body_never_works(server: Serving, lane: s
 
 @pytest.mark.parametrize(("lane", "field"), TRAILERS.values(), ids=TRAILERS)
 async def test_a_credential_sent_in_front_and_behind_counts_once(server: Serving, lane: str, field: bytes) -> None:
-    request = with_trailer(lane, field).replace(b"Host: localhost", b"Host: localhost\r\n" + field)
-    assert (await sent(server.port, request)).status == (403 if lane == "/near" else 201)
+    answer = await sent(server.port, with_trailer(lane, field, field))
+    assert answer.status == (403 if lane == "/near" else 201)
 
 
 TOKENS: Final[dict[str, list[bytes]]] = {
-    "twice": [b"Authorization: Bearer " + TOKEN] * 2,
-    "twice-in-two-spellings": [b"Authorization: Bearer " + TOKEN, b"AUTHORIZATION: bearer " + TOKEN],
-    "good-then-another-scheme": [b"Authorization: Bearer " + TOKEN, b"Authorization: Basic YTpi"],
-    "another-scheme-then-good": [b"Authorization: Basic YTpi", b"Authorization: Bearer " + TOKEN],
-    "two-in-one": [b"Authorization: Bearer " + TOKEN + b", Bearer " + TOKEN],
+    "twice": [GOOD_TOKEN] * 2,
+    "twice-in-two-spellings": [GOOD_TOKEN, b"AUTHORIZATION: bearer " + TOKEN],
+    "good-then-another-scheme": [GOOD_TOKEN, b"Authorization: Basic YTpi"],
+    "another-scheme-then-good": [b"Authorization: Basic YTpi", GOOD_TOKEN],
+    "two-in-one": [GOOD_TOKEN + b", Bearer " + TOKEN],
     "another-scheme": [b"Authorization: Basic " + TOKEN],
     "no-scheme": [b"Authorization: " + TOKEN],
     "scheme-alone": [b"Authorization: Bearer"],
@@ -292,9 +309,6 @@ TOKENS: Final[dict[str, list[bytes]]] = {
 async def test_a_token_that_is_not_exactly_there_once(server: Serving, lines: list[bytes]) -> None:
     assert_refused(await asked(server, "/token/runs", *lines), "/token", 401)
 
-
-GOOD_KEY, WRONG_KEY = b"x-api-key: " + KEY, b"x-api-key: wrong"
-GOOD_TOKEN, WRONG_TOKEN = b"Authorization: Bearer " + TOKEN, b"Authorization: Bearer wrong"
 
 CHAINS: Final[dict[str, tuple[int, list[bytes]]]] = {
     "both-good": (200, [GOOD_KEY, GOOD_TOKEN]),
@@ -337,21 +351,19 @@ FORWARDED: Final[dict[str, list[bytes]]] = {
 @pytest.mark.parametrize("lines", FORWARDED.values(), ids=FORWARDED)
 async def test_no_header_moves_the_peer(server: Serving, lines: list[bytes]) -> None:
     """Uvicorn, left to itself, believes `X-Forwarded-For` of whoever connects from 127.0.0.1, as this test does."""
-    ada = b"x-user-id: ada"
-    assert_refused(await asked(server, "/far/runs", ada, *from_there(lines, b"192.0.2.1")), "/far", 401)
-    assert (await asked(server, "/near/runs", ada, *from_there(lines, b"192.0.2.1"))).status == 200
+    assert_refused(await asked(server, "/far/runs", ADA, *from_the_proxy(lines)), "/far", 401)
+    assert (await asked(server, "/near/runs", ADA, *from_the_proxy(lines))).status == 200
 
 
 async def test_the_proxy_protocol_is_not_spoken(server: Serving) -> None:
-    line = b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 8787\r\n"
-    request = b"GET /far/runs HTTP/1.1\r\nHost: localhost\r\nx-user-id: ada\r\nConnection: close\r\n\r\n"
-    assert (await sent(server.port, line + request)).status == 400
+    line = b"PROXY TCP4 %b 127.0.0.1 4711 8787\r\n" % PROXY
+    assert (await sent(server.port, line + request_of("GET /far/runs", ADA))).status == 400
 
 
 NAMES: Final[dict[str, list[bytes]]] = {
     "none": [],
     "empty": [b"x-user-id:"],
-    "twice": [b"x-user-id: ada", b"X-User-ID: ada"],
+    "twice": [ADA, b"X-User-ID: ada"],
     "64-kb": [b"x-user-id: " + b"a" * LONG],
     "latin-1": [b"x-user-id: ad\xe9"],
     "no-break-space": [b"x-user-id: ada\xa0"],
@@ -371,21 +383,26 @@ async def test_a_name_that_is_none(server: Serving, lines: list[bytes]) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_a_proxy_on_ipv4_is_known_to_a_server_on_ipv6(tmp_path: Path, engine: str) -> None:
     """On such a socket the peer is `::ffff:127.0.0.1`."""
-    (tmp_path / "deployment.toml").write_text(CONFIG)
-    async with Folder(tmp_path).serving("--engine", engine, "--host", "::") as server:
-        assert (await asked(server, "/near/runs", b"x-user-id: ada")).status == 200
-        assert_refused(await asked(server, "/far/runs", b"x-user-id: ada"), "/far", 401)
+    async with configured(tmp_path).serving("--engine", engine, "--host", "::") as server:
+        assert (await asked(server, "/near/runs", ADA)).status == 200
+        assert_refused(await asked(server, "/far/runs", ADA), "/far", 401)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server_for_tests(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LiveServer]:
+    lane = Lane("/far", auth=["proxy"], serve=[Runs()])
+    auth = {"proxy": TrustedHeader(proxies=[PROXY.decode()], permissions=["runs:read"])}
+    async with serving(Kit(storage=storage_in(tmp_path_factory.mktemp("far")), auth=auth, lanes=[lane])) as server:
+        yield server
 
 
 @pytest.mark.parametrize("lines", FORWARDED.values(), ids=FORWARDED)
-async def test_no_header_moves_the_peer_of_the_server_for_tests(tmp_path: Path, lines: list[bytes]) -> None:
-    lane = Lane("/far", auth=["proxy"], serve=[Runs()])
-    auth = {"proxy": TrustedHeader(proxies=["192.0.2.1"], permissions=["runs:read"])}
-    async with serving(Kit(storage=Sqlite(path=str(tmp_path / "test.sqlite")), auth=auth, lanes=[lane])) as server:
-        headers = [line.split(b": ", 1) for line in (b"x-user-id: ada", *from_there(lines, b"192.0.2.1"))]
-        answer = await server.client.get("/far/runs", headers=[(name, value) for name, value in headers])
-    assert answer.status_code == 401
+async def test_no_header_moves_the_peer_of_the_server_for_tests(
+    server_for_tests: LiveServer, lines: list[bytes]
+) -> None:
+    answer = await sent(server_for_tests.port, request_of("GET /far/runs", ADA, *from_the_proxy(lines)))
+    assert answer.status == 401
 
 
-def from_there(lines: list[bytes], address: bytes) -> list[bytes]:
-    return [line.replace(b"%b", address) for line in lines]
+def from_the_proxy(lines: list[bytes]) -> list[bytes]:
+    return [line.replace(b"%b", PROXY) for line in lines]

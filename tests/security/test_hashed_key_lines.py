@@ -13,8 +13,9 @@ from agentops.core.errors import Refusal, Rejected, Unavailable
 from agentops.core.records import now_ms
 from agentops.core.rungs import Rungs
 from agentops.plugins.auth.hashed_keys import authenticator as authenticator_module
+from tests.accounts.parts import cheap_hashes
 from tests.core.parts import until
-from tests.security.key_making import PREFIX, CountedSqlite, caller, change_key, lets_in, made, quick_hashes, started
+from tests.security.key_making import PREFIX, CountedSqlite, caller, change_key, lets_in, made, started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from agentops.core.identity import Identity
     from agentops.plugins.auth.hashed_keys import HashedKeys
 
-__all__ = ["quick_hashes"]
+__all__ = ["cheap_hashes"]
 
-pytestmark = pytest.mark.usefixtures("quick_hashes")
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
 class Held(CountedSqlite):

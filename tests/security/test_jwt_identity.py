@@ -110,7 +110,7 @@ async def test_it_can_be_described_and_asked_again_and_issues() -> None:
 
 async def test_an_issued_token_is_taken_for_as_long_as_was_said() -> None:
     clock = StillClock()
-    authenticator = on(clock, Jwt(secret=SECRET, issuer=ISSUER, audience=["agentops", "other"]))
+    authenticator = shared(clock, audience=[AUDIENCE, "other"])
     clock.advance(0.7)
     token = authenticator.issue({"sub": "ada", "role": "user"}, 60)
     identity = await let_in(authenticator, token)
@@ -167,7 +167,7 @@ def test_without_a_secret_it_says_why_it_cannot_issue() -> None:
 
 async def test_what_has_expired_is_withdrawn() -> None:
     clock = StillClock()
-    authenticator = on(clock, Jwt(secret=SECRET, issuer=ISSUER, audience=AUDIENCE))
+    authenticator = shared(clock)
     short, long = [await let_in(authenticator, signed(claims(exp=NOW + seconds))) for seconds in (10, 20)]
     assert await authenticator.withdrawn([short, long]) == []
     clock.advance(10)

@@ -79,7 +79,7 @@ def by_published_keys(url: str, algorithms: Sequence[str]) -> Jwt:
 
 async def fetched(authenticator: Jwt) -> Jwt:
     """As `life` does at first, but nothing goes on in the background."""
-    for keys in authenticator._keys.values():
+    for keys in authenticator._issuers.published:
         await keys.look_again()
     return authenticator
 

@@ -20,11 +20,11 @@ from agentops.core.signals import Signals
 from agentops.plugins.auth.jwt import Jwt, _fetching, _published_keys
 from agentops.plugins.auth.jwt._fetching import MOST_BYTES
 from agentops.plugins.auth.jwt._key_set import MOST_KEYS
-from agentops.plugins.auth.jwt._published_keys import PublishedKeys
-from agentops.plugins.telemetry.log import Log
+from tests.core.parts import Kept
 from tests.security.jwt_making import (
     AUDIENCE,
     ISSUER,
+    NOW,
     StillClock,
     assert_refused,
     claims,
@@ -43,20 +43,19 @@ FIRST, SECOND = private_key("ed25519"), private_key("ed25519", 1)
 OLD, NEW = jwk(FIRST, "EdDSA", kid="old"), jwk(SECOND, "EdDSA", kid="new")
 BY_OLD = signed(claims(), "EdDSA", FIRST, kid="old")
 BY_NEW = signed(claims(), "EdDSA", SECOND, kid="new")
+OF_BOB_BY_NEW = signed(claims(sub="bob"), "EdDSA", SECOND, kid="new")
 
 LONG_ENOUGH = 3600.0
+LATE = NOW + 36_000
+"""When any key here has grown stale."""
 
 
-class Told(Log):
-    """What was told, in words."""
+class Told(Kept):
+    """Why keys could not be fetched."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.reasons: list[str] = []
-
-    def event(self, name: str, level: str, fields: dict[str, object]) -> None:
-        if name == "jwks.failed":
-            self.reasons.append(str(fields["reason"]))
+    @property
+    def reasons(self) -> list[object]:
+        return [fields["reason"] for fields in self.named("jwks.failed")]
 
 
 @pytest_asyncio.fixture
@@ -73,6 +72,13 @@ def clock() -> StillClock:
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+@pytest_asyncio.fixture
+async def authenticator(publisher: Publisher, clock: StillClock, told: Told) -> AsyncIterator[Jwt]:
+    """One that knows the old key."""
+    async with started(reading(publisher, clock), told) as authenticator:
+        yield authenticator
 
 
 def reading(publisher: Publisher, clock: StillClock, **values: object) -> Jwt:
@@ -94,16 +100,11 @@ async def started(authenticator: Jwt, told: Told | None = None) -> AsyncGenerato
             yield authenticator
 
 
-def keys_of(authenticator: Jwt) -> PublishedKeys:
-    (keys,) = authenticator._keys.values()
-    assert isinstance(keys, PublishedKeys)
-    return keys
-
-
 async def refreshed(authenticator: Jwt) -> None:
     """What happens every `jwks_refresh_seconds`."""
+    (keys,) = authenticator._issuers.published
     async with asyncio.timeout(10):
-        await asyncio.wait([keys_of(authenticator).fetch()])
+        await asyncio.wait([keys.fetch()])
 
 
 async def until(authenticator: Jwt, token: str, wanted: type[Identity | Rejected]) -> None:
@@ -113,17 +114,15 @@ async def until(authenticator: Jwt, token: str, wanted: type[Identity | Rejected
             await asyncio.sleep(0.005)
 
 
-async def test_keys_are_there_when_the_start_is_over(publisher: Publisher, clock: StillClock) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        await let_in(authenticator, BY_OLD)
+async def test_keys_are_there_when_the_start_is_over(publisher: Publisher, authenticator: Jwt) -> None:
+    await let_in(authenticator, BY_OLD)
     assert publisher.asked == 1
 
 
-async def test_a_rotated_key_works_at_the_first_try(publisher: Publisher, clock: StillClock) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        publisher.keys = [OLD, NEW]
-        await let_in(authenticator, BY_NEW)
-        await let_in(authenticator, BY_OLD)
+async def test_a_rotated_key_works_at_the_first_try(publisher: Publisher, authenticator: Jwt) -> None:
+    publisher.keys = [OLD, NEW]
+    await let_in(authenticator, BY_NEW)
+    await let_in(authenticator, BY_OLD)
     assert publisher.asked == 2
 
 
@@ -140,13 +139,13 @@ async def test_keys_are_fetched_again_and_again(publisher: Publisher, clock: Sti
 async def test_a_withdrawn_key_stops_also_for_tokens_seen_before(publisher: Publisher, clock: StillClock) -> None:
     publisher.keys = [OLD, NEW]
     async with started(reading(publisher, clock)) as authenticator:
-        by_old, by_new = await let_in(authenticator, BY_OLD), await let_in(authenticator, signed_for_bob(SECOND))
+        by_old, by_new = await let_in(authenticator, BY_OLD), await let_in(authenticator, OF_BOB_BY_NEW)
         assert await authenticator.withdrawn([by_old, by_new]) == []
         publisher.keys = [NEW]
         await refreshed(authenticator)
         assert await authenticator.withdrawn([by_old, by_new]) == [by_old]
         assert_refused(await verdict(authenticator, BY_OLD))
-        await let_in(authenticator, signed_for_bob(SECOND))
+        await let_in(authenticator, OF_BOB_BY_NEW)
 
 
 async def test_the_token_shown_last_stands_for_whoever_has_two(publisher: Publisher, clock: StillClock) -> None:
@@ -159,46 +158,44 @@ async def test_the_token_shown_last_stands_for_whoever_has_two(publisher: Publis
         assert await authenticator.withdrawn([identity]) == []
 
 
-async def test_when_all_keys_are_withdrawn_nobody_is_let_in(publisher: Publisher, clock: StillClock) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        await let_in(authenticator, BY_OLD)
-        publisher.keys = []
-        await refreshed(authenticator)
-        assert_refused(await verdict(authenticator, BY_OLD))
+async def test_when_all_keys_are_withdrawn_nobody_is_let_in(publisher: Publisher, authenticator: Jwt) -> None:
+    await let_in(authenticator, BY_OLD)
+    publisher.keys = []
+    await refreshed(authenticator)
+    assert_refused(await verdict(authenticator, BY_OLD))
 
 
-async def test_another_key_of_the_same_name_takes_its_place(publisher: Publisher, clock: StillClock) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        await let_in(authenticator, BY_OLD)
-        publisher.keys = [{**NEW, "kid": "old"}]
-        await refreshed(authenticator)
-        assert_refused(await verdict(authenticator, BY_OLD))
-        await let_in(authenticator, signed(claims(), "EdDSA", SECOND, kid="old"))
+async def test_another_key_of_the_same_name_takes_its_place(publisher: Publisher, authenticator: Jwt) -> None:
+    await let_in(authenticator, BY_OLD)
+    publisher.keys = [{**NEW, "kid": "old"}]
+    await refreshed(authenticator)
+    assert_refused(await verdict(authenticator, BY_OLD))
+    await let_in(authenticator, signed(claims(), "EdDSA", SECOND, kid="old"))
 
 
-async def test_an_unchanged_set_costs_no_signature(publisher: Publisher, clock: StillClock) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        await let_in(authenticator, BY_OLD)
-        remembered = authenticator._seen.get(BY_OLD)
-        await refreshed(authenticator)
-        await let_in(authenticator, BY_OLD)
-        assert authenticator._seen.get(BY_OLD) is remembered
+async def test_an_unchanged_set_costs_no_signature(authenticator: Jwt) -> None:
+    await let_in(authenticator, BY_OLD)
+    remembered = authenticator._seen.get(BY_OLD)
+    await refreshed(authenticator)
+    await let_in(authenticator, BY_OLD)
+    assert authenticator._seen.get(BY_OLD) is remembered
 
 
-async def test_an_unknown_key_causes_no_second_fetch_before_its_time(publisher: Publisher, clock: StillClock) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        assert_refused(await verdict(authenticator, BY_NEW))
-        publisher.keys = [OLD, NEW]
-        clock.advance(29.9)
-        assert_refused(await verdict(authenticator, BY_NEW))
-        assert publisher.asked == 2
-        clock.advance(0.2)
-        await let_in(authenticator, BY_NEW)
-        assert publisher.asked == 3
+async def test_an_unknown_key_causes_no_second_fetch_before_its_time(
+    publisher: Publisher, clock: StillClock, authenticator: Jwt
+) -> None:
+    assert_refused(await verdict(authenticator, BY_NEW))
+    publisher.keys = [OLD, NEW]
+    clock.advance(29.9)
+    assert_refused(await verdict(authenticator, BY_NEW))
+    assert publisher.asked == 2
+    clock.advance(0.2)
+    await let_in(authenticator, BY_NEW)
+    assert publisher.asked == 3
 
 
 async def test_ten_thousand_unknown_keys_cause_one_fetch_and_hold_up_nobody(
-    publisher: Publisher, clock: StillClock
+    publisher: Publisher, authenticator: Jwt
 ) -> None:
     tokens = [signed(claims(), "EdDSA", SECOND, kid=f"made-up-{number}") for number in range(10_000)]
     outcomes: set[type[object]] = set()
@@ -217,10 +214,9 @@ async def test_ten_thousand_unknown_keys_cause_one_fetch_and_hold_up_nobody(
             await asyncio.sleep(0)
             longest = max(longest, time.thread_time() - before)
 
-    async with started(reading(publisher, clock)) as authenticator:
-        watch = asyncio.create_task(watching())
-        await asyncio.gather(*(sending() for _ in range(200)))
-        watch.cancel()
+    watch = asyncio.create_task(watching())
+    await asyncio.gather(*(sending() for _ in range(200)))
+    watch.cancel()
     assert publisher.asked == 2
     assert outcomes == {Rejected}
     assert longest < 0.05
@@ -265,32 +261,30 @@ async def test_nobody_waits_longer_than_was_said(publisher: Publisher, clock: St
     ids=["expired", "audience", "issuer", "none", "crit", "signature"],
 )
 async def test_a_token_that_is_wrong_anyway_causes_no_fetch(
-    token: str, publisher: Publisher, clock: StillClock
+    token: str, publisher: Publisher, authenticator: Jwt
 ) -> None:
-    async with started(reading(publisher, clock)) as authenticator:
-        assert not isinstance(await verdict(authenticator, token), Identity)
+    assert not isinstance(await verdict(authenticator, token), Identity)
     assert publisher.asked == 1
 
 
 async def test_an_outage_leaves_known_keys_good_for_a_while_and_then_none(
-    publisher: Publisher, clock: StillClock, told: Told
+    publisher: Publisher, clock: StillClock, told: Told, authenticator: Jwt
 ) -> None:
-    token = signed(claims(exp=claims_end()), "EdDSA", FIRST, kid="old")
-    async with started(reading(publisher, clock), told) as authenticator:
-        identity = await let_in(authenticator, token)
-        await publisher.close()
-        await refreshed(authenticator)
-        assert told.reasons == ["ConnectionRefusedError"]
-        clock.advance(LONG_ENOUGH - 0.1)
-        await let_in(authenticator, token)
-        await let_in(authenticator, signed(claims(exp=claims_end(), sub="bob"), "EdDSA", FIRST, kid="old"))
-        assert await authenticator.withdrawn([identity]) == []
-        clock.advance(0.2)
-        assert_unavailable(await verdict(authenticator, token))
-        assert await authenticator.withdrawn([identity]) == [identity]
-        await publisher.open()
-        clock.advance(30)
-        await let_in(authenticator, token)
+    token = signed(claims(exp=LATE), "EdDSA", FIRST, kid="old")
+    identity = await let_in(authenticator, token)
+    await publisher.close()
+    await refreshed(authenticator)
+    assert told.reasons == ["ConnectionRefusedError"]
+    clock.advance(LONG_ENOUGH - 0.1)
+    await let_in(authenticator, token)
+    await let_in(authenticator, signed(claims(exp=LATE, sub="bob"), "EdDSA", FIRST, kid="old"))
+    assert await authenticator.withdrawn([identity]) == []
+    clock.advance(0.2)
+    assert_unavailable(await verdict(authenticator, token))
+    assert await authenticator.withdrawn([identity]) == [identity]
+    await publisher.open()
+    clock.advance(30)
+    await let_in(authenticator, token)
 
 
 async def test_a_start_succeeds_without_keys_and_goes_on_with_them(clock: StillClock, told: Told) -> None:
@@ -382,13 +376,12 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
 async def test_what_is_no_set_of_keys_is_an_outage_and_not_an_empty_set(
-    body: bytes, publisher: Publisher, clock: StillClock, told: Told
+    body: bytes, publisher: Publisher, told: Told, authenticator: Jwt
 ) -> None:
-    async with started(reading(publisher, clock), told) as authenticator:
-        publisher.body = body
-        await refreshed(authenticator)
-        assert told.reasons == ["what is there is no set of keys"]
-        await let_in(authenticator, BY_OLD)
+    publisher.body = body
+    await refreshed(authenticator)
+    assert told.reasons == ["what is there is no set of keys"]
+    await let_in(authenticator, BY_OLD)
 
 
 async def test_a_document_that_is_too_long_is_not_read(publisher: Publisher, clock: StillClock, told: Told) -> None:
@@ -403,8 +396,8 @@ async def test_a_document_that_is_too_long_is_not_read(publisher: Publisher, clo
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-async def test_a_redirect_is_not_followed(status: str, publisher: Publisher, clock: StillClock, told: Told) -> None:
-    async with publishing(NEW) as elsewhere, started(reading(publisher, clock), told) as authenticator:
+async def test_a_redirect_is_not_followed(status: str, publisher: Publisher, told: Told, authenticator: Jwt) -> None:
+    async with publishing(NEW) as elsewhere:
         publisher.status = status
         publisher.headers = [f"Location: {elsewhere.url}"]
         assert_refused(await verdict(authenticator, BY_NEW))
@@ -413,23 +406,21 @@ async def test_a_redirect_is_not_followed(status: str, publisher: Publisher, clo
 
 
 @pytest.mark.parametrize("status", ["201 Created", "204 No Content", "404 Not Found", "500 Oops"])
-async def test_any_other_answer_is_an_outage(status: str, publisher: Publisher, clock: StillClock, told: Told) -> None:
-    async with started(reading(publisher, clock), told) as authenticator:
-        publisher.status, publisher.keys = status, [NEW]
-        assert_refused(await verdict(authenticator, BY_NEW))
-        await let_in(authenticator, BY_OLD)
-        assert told.reasons == [f"it answered {status[:3]}"]
+async def test_any_other_answer_is_an_outage(status: str, publisher: Publisher, told: Told, authenticator: Jwt) -> None:
+    publisher.status, publisher.keys = status, [NEW]
+    assert_refused(await verdict(authenticator, BY_NEW))
+    await let_in(authenticator, BY_OLD)
+    assert told.reasons == [f"it answered {status[:3]}"]
 
 
 async def test_an_answer_that_trickles_is_given_up(
-    publisher: Publisher, clock: StillClock, told: Told, monkeypatch: pytest.MonkeyPatch
+    publisher: Publisher, told: Told, monkeypatch: pytest.MonkeyPatch, authenticator: Jwt
 ) -> None:
-    async with started(reading(publisher, clock), told) as authenticator:
-        monkeypatch.setattr(_fetching, "MOST_SECONDS", 0.3)
-        publisher.chunk = 1
-        await refreshed(authenticator)
-        assert told.reasons in (["it took longer than 0.3 seconds"], ["TimeoutError"])
-        await let_in(authenticator, BY_OLD)
+    monkeypatch.setattr(_fetching, "MOST_SECONDS", 0.3)
+    publisher.chunk = 1
+    await refreshed(authenticator)
+    assert told.reasons in (["it took longer than 0.3 seconds"], ["TimeoutError"])
+    await let_in(authenticator, BY_OLD)
 
 
 async def test_plain_http_to_this_machine_goes_past_the_proxy(
@@ -449,15 +440,6 @@ async def test_one_publisher_that_is_down_harms_no_other(publisher: Publisher, c
     async with started(authenticator):
         await let_in(authenticator, BY_OLD)
         assert_unavailable(await verdict(authenticator, signed(claims(iss="down"), "EdDSA", FIRST, kid="old")))
-
-
-def signed_for_bob(private: Any) -> str:
-    return signed(claims(sub="bob"), "EdDSA", private, kid="new")
-
-
-def claims_end() -> int:
-    """Later than any key here grows stale."""
-    return int(StillClock().now() + 10 * LONG_ENOUGH)
 
 
 def assert_unavailable(outcome: object) -> None:

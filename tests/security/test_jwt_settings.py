@@ -136,6 +136,14 @@ def test_what_is_wrong_is_told_once_and_where(values: dict[str, Any], key: str, 
     assert [secret for secret in hidden if secret in told] == []
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "remedy"), [("HS512", "secrets.token_hex(64)"), ("RS256", "give public_key or jwks_url")]
+)
+def test_what_to_do_about_a_secret_depends_on_what_it_is_for(algorithm: str, remedy: str) -> None:
+    (problem,) = Jwt(secret="a" * 63, algorithms=[algorithm]).check()
+    assert remedy in problem.remedy
+
+
 @pytest.mark.parametrize("values", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_meant_is_not_a_setting(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):

@@ -398,7 +398,7 @@ async def test_nesting_is_refused_before_it_can_do_harm() -> None:
 
 async def test_a_token_ends_also_while_it_is_remembered() -> None:
     clock = StillClock()
-    authenticator = on(clock, Jwt(secret=SECRET, issuer=ISSUER, audience=AUDIENCE))
+    authenticator = shared(clock)
     await let_in(authenticator, HONEST)
     clock.advance(599.9)
     await let_in(authenticator, HONEST)
@@ -408,7 +408,7 @@ async def test_a_token_ends_also_while_it_is_remembered() -> None:
 
 async def test_a_remembered_token_does_not_hold_before_it_begins() -> None:
     clock = StillClock()
-    authenticator = on(clock, Jwt(secret=SECRET, issuer=ISSUER, audience=AUDIENCE))
+    authenticator = shared(clock)
     await let_in(authenticator, HONEST)
     clock.advance(-1)
     assert_refused(await verdict(authenticator, HONEST))

@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from agentops import Authenticator, Caller, Feature, Identity, Kit, Lane, NoSettings
 from agentops.accounts.audit import Origin
-from agentops.accounts.keys import Granter, Keys, Wanted
+from agentops.accounts.keys import Keys
 from agentops.accounts.users import NewUser, Users
+from agentops.accounts.wanted_key import Granter, Wanted
 from agentops.core.discovery import find, known
 from agentops.core.permissions import ROLES, covers
 from agentops.core.ports.storage import Append

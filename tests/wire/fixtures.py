@@ -51,12 +51,7 @@ def deploy(config: str, storage: dict[str, str]) -> Deploy:
 def shared_storage(
     engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    if engine == "sqlite":
-        return on_sqlite(tmp_path_factory.mktemp("shared"))
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = f"shared_{uuid4().hex[:8]}"
-    server.run(f"CREATE DATABASE {name}")
-    return on_postgres(server.url_of(name))
+    return storage_of_session("shared", engine, request, tmp_path_factory)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -82,6 +77,18 @@ async def fresh(deploy: Deploy) -> AsyncIterator[httpx.AsyncClient]:
 def run() -> str:
     """The name of a run that nobody has made."""
     return uuid4().hex
+
+
+def storage_of_session(
+    name: str, engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What the environment says of a storage that all tests of a deployment share."""
+    if engine == "sqlite":
+        return on_sqlite(tmp_path_factory.mktemp(name))
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    database = f"{name}_{uuid4().hex[:8]}"
+    server.run(f"CREATE DATABASE {database}")
+    return on_postgres(server.url_of(database))
 
 
 def on_sqlite(folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from agentops.testing.server import client_of
 from tests.wire.deployed import deployed
+from tests.wire.test_openapi import document_of
 from tests.wire.tokens import SECRET, bearer, token
 
 if TYPE_CHECKING:
@@ -84,6 +85,21 @@ async def test_no_lane_takes_the_credential_of_another(client: httpx.AsyncClient
             method = "GET" if path == "/api/v1/runs" else "POST"
             answer = await client.request(method, path, json=CALL if method == "POST" else None, headers=headers)
             assert answer.status_code == (200 if owner == path else 401), (path, owner)
+
+
+async def test_what_a_call_may_be_answered_is_in_the_document(client: httpx.AsyncClient) -> None:
+    document = await document_of(client)
+    proxied = {"x-user-id": "eva"}
+    answers = [
+        await client.post(PROXIED, json=CALL),
+        await client.post(PROXIED, json=CALL, headers=proxied),
+        await client.post(PROXIED, json={"jsonrpc": "2.0", "method": "ping"}, headers=proxied),
+        await client.post(PROXIED, content=b" " * 9_000_000, headers=proxied),
+        await client.post(PROXIED, content=b"x", headers={**proxied, "content-type": "text/plain"}),
+    ]
+    told = document["paths"][PROXIED.rstrip("/")]["post"]["responses"]
+    assert {str(answer.status_code) for answer in answers} == told.keys() - {"403", "503"}
+    assert "503" in told
 
 
 async def test_what_is_no_call_is_told_in_the_words_of_json_rpc(client: httpx.AsyncClient) -> None:

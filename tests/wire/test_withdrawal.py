@@ -17,8 +17,9 @@ from agentops.plugins.auth.static_key import StaticKey
 from agentops.plugins.features import keys as keys_feature
 from agentops.plugins.features.runs import Runs
 from agentops.testing.server import following, serving
+from tests.accounts.parts import cheap_hashes
 from tests.core.parts import until
-from tests.security.key_making import ANYTHING, ORIGIN, PREFIX, change_key, made, quick_hashes, storages
+from tests.security.key_making import ANYTHING, ORIGIN, PREFIX, change_key, made, storages
 from tests.wire.tokens import bearer
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.testing.server import Frames
 
-__all__ = ["quick_hashes"]
+__all__ = ["cheap_hashes"]
 
-pytestmark = pytest.mark.usefixtures("quick_hashes")
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 POLL_SECONDS = 0.1
 NEVER = 3600.0

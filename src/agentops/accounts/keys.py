@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -12,33 +11,29 @@ from sqlalchemy import insert, select, update
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed
-from agentops.accounts.key_text import LOOKUP_DIGITS, SHOWN, make_key, parse_key
-from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
-from agentops.core.permissions import beyond, unknown
+from agentops.accounts.key_text import SHOWN, make_key, parse_key
+from agentops.accounts.wanted_key import DAYS_MOST, Wanted, check_grant, check_wanted
+from agentops.core.errors import BadRequest, Conflict, NotFound, Unavailable
 from agentops.core.records import now_ms
 from agentops.sql.tables import keys
 from agentops.sql.text import storable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import RowMapping, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from agentops.accounts.audit import Origin
+    from agentops.accounts.wanted_key import Granter
     from agentops.core.ports.storage import Storage
 
 CREDENTIAL: Final = "key:"
 """Before a key's id, in the credential of an identity."""
 DAY_MS: Final = 24 * 60 * 60 * 1000
-DAYS_MOST: Final = 365
-NAME_MOST: Final = 200
-NETWORKS_MOST: Final = 50
-NETWORK_LONGEST: Final = 50
-TOLD_MOST: Final = 60
-"""How much of what was refused is told in the error."""
 
-_ID: Final = re.compile(r"[0-9a-f]{16}\Z")
+_ID_BYTES: Final = 8
+_ID: Final = re.compile(rf"[0-9a-f]{{{_ID_BYTES * 2}}}\Z")
 """Somebody may send the key itself by mistake, and statements with their values are what a driver logs."""
 
 State = Literal["active", "expired", "revoked"]
@@ -71,23 +66,6 @@ class Key(NamedTuple):
         return "active" if now < self.expires_at else "expired"
 
 
-class Wanted(NamedTuple):
-    """What a new key is to be."""
-
-    owner: str
-    name: str
-    days: int
-    permissions: Sequence[str]
-    networks: Sequence[str] = ()
-
-
-class Granter(NamedTuple):
-    """What whoever makes a key may give away, of what there is."""
-
-    permissions: Collection[str]
-    registry: Collection[str]
-
-
 class Keys:
     """The keys in one storage; every change is in the audit trail, in the same transaction."""
 
@@ -98,7 +76,7 @@ class Keys:
 
     async def create(self, origin: Origin, wanted: Wanted, granter: Granter) -> tuple[Key, str]:
         """Make a key and return it with its text, which nobody can be shown again."""
-        _check(origin.project, wanted, granter)
+        check_wanted(origin.project, wanted, granter)
         now = now_ms()
         key, text, row = await self._made(origin.project, wanted, now, now + wanted.days * DAY_MS)
         async with self._storage.write() as connection:
@@ -149,7 +127,7 @@ class Keys:
             old = await _one(connection, origin.project, owner, key_id)
         _check_rotates(old)
         wanted = Wanted(old.owner, old.name, DAYS_MOST, old.permissions, old.networks)
-        _check_grant(wanted, granter)
+        check_grant(wanted, granter)
         now = now_ms()
         new, text, row = await self._made(old.project, wanted, now, now + old.expires_at - old.created_at)
         ends = min(now + grace_seconds * 1000, old.expires_at)
@@ -170,7 +148,7 @@ class Keys:
         parsed = parse_key(text, self._prefix)
         assert parsed is not None  # noqa: S101 - what was just made
         key = Key(
-            id=secrets.token_hex(LOOKUP_DIGITS // 2),
+            id=secrets.token_hex(_ID_BYTES),
             name=wanted.name,
             shown=text[:SHOWN],
             owner=wanted.owner,
@@ -247,54 +225,6 @@ def _told(key: Key) -> dict[str, object]:
     return {**told, "networks": key.networks} if key.networks else told
 
 
-def _is_name(text: str) -> bool:
-    """U+FFFD stands where a path was not UTF-8, so that many owners would become one."""
-    return 0 < len(text.strip()) <= len(text) <= NAME_MOST and text.isprintable() and "\ufffd" not in text
-
-
-def _check(project: str, wanted: Wanted, granter: Granter) -> None:
-    if not storable(project):
-        raise BadRequest("a project's name is text without NUL", param="project")
-    if not _is_name(wanted.name):
-        raise BadRequest(f"a key's name is 1 to {NAME_MOST} printable characters", param="name")
-    if not _is_name(wanted.owner):
-        raise BadRequest(f"a key's owner is 1 to {NAME_MOST} printable characters", param="user_id")
-    if not 1 <= wanted.days <= DAYS_MOST:
-        raise BadRequest(f"a key lives for 1 to {DAYS_MOST} days", param="expires_in_days")
-    _check_networks(wanted.networks)
-    _check_grant(wanted, granter)
-
-
 def _check_rotates(key: Key) -> None:
     if key.state != "active" or key.revoked_at is not None:
         raise Conflict("only a key that works and was not rotated yet can be rotated", code="key_not_active")
-
-
-def _check_grant(wanted: Wanted, granter: Granter) -> None:
-    strange = unknown(wanted.permissions, granter.registry)
-    if strange:
-        message = f"there is no permission {strange[0][:TOLD_MOST]!r}"
-        raise BadRequest(message, code="unknown_permission", param="permissions")
-    too_much = beyond(wanted.permissions, granter.permissions)
-    if too_much:
-        raise Forbidden(f"nobody grants what they do not hold: {too_much[0]!r}", code="beyond_own_rights")
-
-
-def _check_networks(networks: Sequence[str]) -> None:
-    if len(networks) > NETWORKS_MOST:
-        raise BadRequest(f"a key may name {NETWORKS_MOST} networks at most", param="allowed_ips")
-    for network in networks:
-        if not _is_network(network):
-            message = f"{network[:TOLD_MOST]!r} is no address or network; write 192.0.2.7 or 192.0.2.0/24"
-            raise BadRequest(message, param="allowed_ips")
-
-
-def _is_network(text: str) -> bool:
-    """A zone (`fe80::1%eth0`) is any text, and means something on one machine only."""
-    if len(text) > NETWORK_LONGEST or "%" in text:
-        return False
-    try:
-        ip_network(text)
-    except ValueError:
-        return False
-    return True

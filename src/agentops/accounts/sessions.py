@@ -12,28 +12,35 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import delete, insert, select, update
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed, matches, matches_nobody, outdated
-from agentops.accounts.throttle import neighbourhood, take_both
+from agentops.accounts.standing import SESSION
+from agentops.accounts.throttle import take_both
 from agentops.accounts.users import NAME_MOST, PASSWORD_MOST, User, folded, user_of
-from agentops.core.errors import Unauthorized, Unavailable
+from agentops.core.addresses import neighbourhood
+from agentops.core.errors import BadRequest, Unauthorized, Unavailable
 from agentops.core.records import now_ms
 from agentops.core.secret import MASK
 from agentops.sql.tables import sessions, users
 from agentops.sql.text import storable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from agentops.accounts.audit import Origin
     from agentops.accounts.throttle import Throttle
     from agentops.core.ports.storage import Storage
+
+T = TypeVar("T")
 
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{22})\Z")
 FORGOTTEN_MS: Final = 30 * 24 * 60 * 60 * 1000
@@ -65,17 +72,19 @@ class Sessions:
 
     async def login(self, origin: Origin, username: str, password: str) -> SignedIn:
         """Whoever is unknown, disabled or wrong hears the same, after the same time."""
-        account, address = folded(username), neighbourhood(origin.address)
-        take_both(self._by_account, account, self._by_address, address)
-        try:
-            signed_in = await self._signed_in(origin, username, password)
-        except Unavailable:
-            self._give_back(account, address)
-            raise
+        sign_in = partial(self._signed_in, origin, username, password)
+        signed_in = await self._attempt(folded(username), origin, sign_in)
         if signed_in is None:
             raise Unauthorized("the username or the password is wrong", code="invalid_credentials")
-        self._give_back(account, address)
         return signed_in
+
+    async def require_password(self, origin: Origin, user: User, password: str) -> None:
+        """Ask for the password of whoever is signed in already once more; guessing it is limited as at the door."""
+        if await self._attempt(f"password of {user.id}", origin, partial(self._has_password, user, password)):
+            return
+        async with self._storage.write() as connection:
+            await audit.record(connection, origin, "user.passwd", user.id, outcome="refused", reason="wrong password")
+        raise BadRequest("the old password is wrong", code="wrong_password", param="old")
 
     async def refresh(self, origin: Origin, token: str) -> SignedIn:
         """Spend this token for the next one."""
@@ -106,17 +115,6 @@ class Sessions:
             if row is not None:
                 await _end(connection, origin, session_id, row.user_id, "signed out")
 
-    async def session_of(self, token: str) -> str | None:
-        """The session of a refresh token that is good now."""
-        try:
-            session_id, secret = await self._issued(token)
-        except Unauthorized:
-            return None
-        async with self._storage.read() as connection:
-            row = await _session_and_user(connection, session_id)
-        good = row is not None and row.current == _digest(secret) and _runs(row, now_ms())
-        return session_id if good else None
-
     async def _issued(self, token: str) -> tuple[str, str]:
         """The session and the secret of a token that was issued here, whatever became of it; nothing is written."""
         match = _TOKEN.match(token)
@@ -128,9 +126,28 @@ class Sessions:
                 return session_id, secret
         raise Unauthorized("this refresh token is not valid", code="invalid_token")
 
+    async def _attempt(self, account: str, origin: Origin, succeeds: Callable[[], Awaitable[T]]) -> T:
+        """Count it before it is made; it is no failure if it succeeds, or if nothing could be found out."""
+        address = neighbourhood(origin.address)
+        take_both(self._by_account, account, self._by_address, address)
+        try:
+            outcome = await succeeds()
+        except Unavailable:
+            self._give_back(account, address)
+            raise
+        if outcome:
+            self._give_back(account, address)
+        return outcome
+
     def _give_back(self, account: str, address: str) -> None:
         self._by_account.give_back(account)
         self._by_address.give_back(address)
+
+    async def _has_password(self, user: User, password: str) -> bool:
+        query = select(users.c.password).where(users.c.id == user.id)
+        async with self._storage.read() as connection:
+            stored = (await connection.execute(query)).scalar_one()
+        return await matches(stored, password)
 
     async def _signed_in(self, origin: Origin, username: str, password: str) -> SignedIn | None:
         """A user who was changed while the password was proved has to prove it again."""
@@ -173,7 +190,7 @@ class Sessions:
             await connection.execute(insert(sessions), session)
             if again is not None:
                 await connection.execute(update(users).where(users.c.id == row.id).values(password=again))
-            who = origin._replace(project=row.project, actor=row.username, credential=f"session:{session_id}")
+            who = origin._replace(project=row.project, actor=row.username, credential=f"{SESSION}{session_id}")
             await audit.record(connection, who, "session.login", row.id)
         return SignedIn(user_of(row), session_id, _joined(session_id, secret, stamp))
 

@@ -6,7 +6,6 @@ import math
 import time
 from collections import OrderedDict
 from hashlib import blake2b
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.errors import TooManyRequests
@@ -15,18 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REMEMBERED_MOST: Final = 20_000
-
-
-def neighbourhood(address: str | None) -> str:
-    """An address, or the /64 of one of IPv6: whoever has one has all of them."""
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        return address or ""
-    if parsed.version == 6:
-        mapped = parsed.ipv4_mapped
-        return str(mapped) if mapped is not None else str(ip_network((parsed.packed[:8] + bytes(8), 64)))
-    return str(parsed)
 
 
 class Throttle:
@@ -40,15 +27,13 @@ class Throttle:
 
     def take(self, who: str) -> None:
         """Count an attempt before it is made, so that many at once count too; refuse the one that is too many."""
-        now, key = self._clock(), _key(who)
-        recent = [at for at in self._seen.get(key, ()) if at > now - self._seconds]
-        if len(recent) >= self._failures:
-            wait = max(1, math.ceil(recent[0] + self._seconds - now))
+        wait = self._counted_or_wait(who)
+        if wait is not None:
             raise TooManyRequests("too many attempts; wait before the next", headers={"Retry-After": str(wait)})
-        self._seen[key] = [*recent, now]
-        self._seen.move_to_end(key)
-        if len(self._seen) > REMEMBERED_MOST:
-            self._seen.popitem(last=False)
+
+    def admits(self, who: str) -> bool:
+        """Count an attempt as `take` does, where the one that is too many gets another answer than a refusal."""
+        return self._counted_or_wait(who) is None
 
     def give_back(self, who: str) -> None:
         """The attempt that was taken last is no failure: it succeeded, or nothing could be found out."""
@@ -56,6 +41,18 @@ class Throttle:
         taken = self._seen.pop(key, [])[:-1]
         if taken:
             self._seen[key] = taken
+
+    def _counted_or_wait(self, who: str) -> int | None:
+        """`None` when the attempt was counted, else the seconds after which one would be."""
+        now, key = self._clock(), _key(who)
+        recent = [at for at in self._seen.get(key, ()) if at > now - self._seconds]
+        if len(recent) >= self._failures:
+            return max(1, math.ceil(recent[0] + self._seconds - now))
+        self._seen[key] = [*recent, now]
+        self._seen.move_to_end(key)
+        if len(self._seen) > REMEMBERED_MOST:
+            self._seen.popitem(last=False)
+        return None
 
 
 def take_both(by_account: Throttle, account: str, by_address: Throttle, address: str) -> None:

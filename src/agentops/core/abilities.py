@@ -17,11 +17,10 @@ A = TypeVar("A")
 
 def able(auth: Mapping[str, Authenticator[Any]], ability: type[A], name: str) -> A:
     """The authenticator of this name, or the only one with the ability when no name is given."""
-    found = {key: part for key, part in auth.items() if isinstance(part, ability)}
-    chosen = found.get(name) if name else next(iter(found.values()), None) if len(found) == 1 else None
-    if chosen is None:
-        raise StartError("; ".join(f"{problem.what}: {problem.remedy}" for problem in unable(auth, ability, name, "")))
-    return chosen
+    problems = list(unable(auth, ability, name, ""))
+    if problems:
+        raise StartError("; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
+    return next(part for key, part in auth.items() if isinstance(part, ability) and name in {"", key})
 
 
 def unable(auth: Mapping[str, Authenticator[Any]], ability: type[A], name: str, why: str) -> Iterator[Problem]:

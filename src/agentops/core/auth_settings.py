@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from agentops.core.secret import Secret
 
-HeaderName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderName: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", description="one word of letters, digits, `-` and `_`")
+]
 NotEmpty: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from agentops.core.config.settings import EventSettings, ServerSettings
 from agentops.core.discovery import where_raised
 from agentops.core.lanes import Lane, check_chain, check_openness, check_paths, check_serves
-from agentops.core.permissions import BASE, unknown
+from agentops.core.permissions import BASE, is_permission, unknown
 from agentops.core.plugin import Plugin
 from agentops.core.ports.auth import Authenticator
 from agentops.core.ports.bus import Bus
 from agentops.core.ports.feature import Feature
+from agentops.core.ports.keys import MakesKeys
 from agentops.core.ports.limiter import Limiter
 from agentops.core.ports.retry import Retry
 from agentops.core.ports.storage import Storage
@@ -67,10 +71,12 @@ class Deployment:
 
     def problems(self) -> list[Problem]:
         """Everything that can be known to be wrong without starting it; for one that was composed in Python."""
+        parts = list(self.parts())
+        said = [problem for key, part in parts for problem in check_part(key, part)]
         return [
-            *check_parts(self.parts()),
-            *check_beside(self.parts(), self.auth),
-            *check_granted(self.parts(), self.permissions),
+            *said,
+            *(problem for key, part in parts for problem in check_beside(key, part, self.auth)),
+            *check_granted(parts, self.permissions, {problem.key for problem in said}),
             *check_anything_served(self.lanes),
             *check_paths(self.lanes),
             *(problem for lane in self.lanes for problem in check_serves(lane)),
@@ -90,39 +96,57 @@ def registry_of(features: Iterable[Feature]) -> Mapping[str, str]:
     return dict(BASE) | {name: what for feature in features for name, what in feature.permissions.items()}
 
 
-def check_granted(parts: Iterable[tuple[str, Plugin[Any]]], registry: Mapping[str, str]) -> Iterator[Problem]:
-    """Which permissions the settings of plugins hand out that do not exist."""
-    for key, plugin in parts:
-        for name in GRANTING:
-            granted: list[str] = getattr(plugin.settings, name, [])
+def check_granted(
+    parts: Iterable[tuple[str, Plugin[Any]]], registry: Mapping[str, str], told: Collection[str]
+) -> Iterator[Problem]:
+    """Which permissions the settings of plugins hand out that do not exist.
+
+    `told` holds the keys at which plugins found something themselves, such as a text that is no permission at all.
+    """
+    for part, plugin in parts:
+        for key, granted in _granted(part, plugin.settings):
             for wrong in unknown(granted, registry):
-                yield Problem(
-                    f"{key}.{name}",
-                    f"there is no permission {wrong!r}",
-                    "no route asks for it, so it would allow nothing",
-                    nearest(wrong, registry),
-                )
+                if is_permission(wrong) or key not in told:
+                    yield Problem(
+                        key,
+                        f"there is no permission {wrong!r}",
+                        "no route asks for it, so it would allow nothing",
+                        nearest(wrong, registry),
+                    )
 
 
-def check_parts(parts: Iterable[tuple[str, Plugin[Any]]]) -> Iterator[Problem]:
-    """What each plugin finds wrong with itself, under the key of its table."""
-    for key, plugin in parts:
-        try:
-            yield from [problem.within(key) for problem in plugin.check()]
-        except Exception as error:  # noqa: BLE001 - a stranger's check may raise anything
-            yield Problem(
-                key,
-                f"{type(plugin).__name__} failed while it was checked: {where_raised(error)}",
-                "nothing is known about its settings",
-                "this is a fault of the plugin, to be told to its author",
-            )
+def _granted(key: str, settings: Any) -> Iterator[tuple[str, list[str]]]:
+    """What settings hand out, and the key that says so; also those inside others, as each issuer of tokens has some."""
+    for name, value in asdict(settings).items():
+        inner = cast("list[object]", value) if isinstance(value, list) else []
+        if name in GRANTING:
+            yield f"{key}.{name}", cast("list[str]", inner)
+        for index, each in enumerate(inner):
+            if isinstance(each, Struct):
+                yield from _granted(f"{key}.{name}[{index}]", each)
 
 
-def check_beside(parts: Iterable[tuple[str, Plugin[Any]]], auth: Mapping[str, Authenticator]) -> Iterator[Problem]:
-    """What each feature finds wrong with itself beside the authenticators there are, under the key of its table."""
-    for key, plugin in parts:
-        if isinstance(plugin, Feature):
-            yield from [problem.within(key) for problem in plugin.check_beside(auth)]
+def check_part(key: str, plugin: Plugin[Any]) -> Iterator[Problem]:
+    """What a plugin finds wrong with itself, under the key of its table."""
+    yield from _found_by(key, plugin, plugin.check)
+
+
+def check_beside(key: str, plugin: Plugin[Any], auth: Mapping[str, Authenticator]) -> Iterator[Problem]:
+    """What a feature finds wrong with itself beside the authenticators there are, under the key of its table."""
+    if isinstance(plugin, Feature):
+        yield from _found_by(key, plugin, lambda: plugin.check_beside(auth))
+
+
+def _found_by(key: str, plugin: Plugin[Any], check: Callable[[], Iterable[Problem]]) -> Iterator[Problem]:
+    try:
+        yield from [problem.within(key) for problem in check()]
+    except Exception as error:  # noqa: BLE001 - a stranger's check may raise anything
+        yield Problem(
+            key,
+            f"{type(plugin).__name__} failed while it was checked: {where_raised(error)}",
+            "nothing is known about its settings",
+            "this is a fault of the plugin, to be told to its author",
+        )
 
 
 def check_anything_served(lanes: Collection[object]) -> Iterator[Problem]:
@@ -149,11 +173,34 @@ def check_together(
 
     `known_auth` also names authenticators that could not be made; `unset` is explained at `check_openness`.
     """
+    yield from _check_prefixes(auth)
     for lane in lanes:
         yield from check_chain(lane, known_auth)
         yield from check_openness(lane, auth, server.host, unset or {})
+        if lane.limits is not None and limiter is None:
+            yield Problem(
+                f"{lane.key}.limits",
+                "nothing counts requests",
+                "nobody would be limited",
+                'add a table [limiter] with use = "memory", or "redis" for several processes',
+            )
     if server.workers > 1:
         yield from _check_workers(server, bus, limiter)
+
+
+def _check_prefixes(auth: Mapping[str, Authenticator]) -> Iterator[Problem]:
+    """A key says by its prefix alone which authenticator it is for."""
+    first_with: dict[str, str] = {}
+    for name, authenticator in auth.items():
+        if isinstance(authenticator, MakesKeys):
+            first = first_with.setdefault(authenticator.prefix, name)
+            if first != name:
+                yield Problem(
+                    f"auth.{name}.prefix",
+                    f"the keys of auth.{first} begin with {authenticator.prefix!r} too",
+                    "a key that was made for one of the two would open the lanes of the other",
+                    "give each a prefix of its own",
+                )
 
 
 def _check_workers(server: ServerSettings, bus: Bus | None, limiter: Limiter | None) -> Iterator[Problem]:

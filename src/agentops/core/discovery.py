@@ -9,15 +9,11 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from agentops.core.plugin import LADDER, Kind, Plugin
 from agentops.core.problem import ConfigurationError, Problem, closest, nearest
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_A_OR_AN: Final[Mapping[Kind, str]] = {"auth": "an auth"}
 _CLASS: Final = re.compile(r"(?P<module>\w+(\.\w+)*):(?P<attribute>\w+(\.\w+)*)\Z")
 
 
@@ -42,6 +38,11 @@ def find(kind: Kind, use: str, key: str = "use") -> type[Plugin[Any]]:
             f"did you mean {meant!r}?" if meant else "name one of them, or 'module:Class' for one that is not packaged",
         )
     return _of_kind(kind, _load(entry, key), entry.value, key)
+
+
+def is_built_in(plugin: type[Plugin[Any]]) -> bool:
+    """Whether it is part of this package; of what it says it is known that it shows nothing secret."""
+    return plugin.__module__.startswith("agentops.")
 
 
 def where_raised(error: BaseException) -> str:
@@ -112,7 +113,7 @@ def _install_extras(entry: EntryPoint) -> str:
 
 
 def _of_kind(kind: Kind, found: object, value: str, key: str) -> type[Plugin[Any]]:
-    wanted = f"{_A_OR_AN.get(kind, f'a {kind}')} plugin"
+    wanted = _in_words(kind)
     if not _is_plugin(found):
         raise _wrong(
             key,
@@ -124,7 +125,7 @@ def _of_kind(kind: Kind, found: object, value: str, key: str) -> type[Plugin[Any
     if plugin.kind != kind:
         raise _wrong(
             key,
-            f"{value} is {_A_OR_AN.get(plugin.kind, f'a {plugin.kind}')} plugin, not {wanted}",
+            f"{value} is {_in_words(plugin.kind)}, not {wanted}",
             "each kind has methods of its own",
             nearest(value, _installed(kind)),
         )
@@ -137,6 +138,10 @@ def _of_kind(kind: Kind, found: object, value: str, key: str) -> type[Plugin[Any
             f"write {', '.join(f'{name}()' for name in undone)}",
         )
     return plugin
+
+
+def _in_words(kind: Kind) -> str:
+    return "an auth plugin" if kind == "auth" else f"a {kind} plugin"
 
 
 def _is_plugin(found: object) -> bool:

@@ -19,9 +19,11 @@ from agentops.core.discovery import find, where_raised
 from agentops.core.errors import AgentopsError, StartError
 from agentops.core.eventlog import EventLog
 from agentops.core.forever import forever
+from agentops.core.health import HealthChecks
 from agentops.core.http.app import build_app
 from agentops.core.http.gate import lane_at
 from agentops.core.problem import ConfigurationError
+from agentops.core.retrying import Retrying
 from agentops.core.rungs import Rungs
 from agentops.core.signals import Signals
 from agentops.core.vouched import Vouched
@@ -80,6 +82,7 @@ class Kit(InitPlugin):
             raise ConfigurationError(problems)
         self._signals = Signals()
         self._events: EventLog | None = None
+        self._health: HealthChecks | None = None
         self._vouched = Vouched(self.deployment.events.poll_seconds)
         self.down: dict[str, str] = {}
         """The authenticators that could not start, and why; their lanes answer 503, and all others serve."""
@@ -99,7 +102,14 @@ class Kit(InitPlugin):
         return cls(**{field.name: getattr(made, field.name) for field in fields(made)})
 
     def app(self) -> Litestar:
-        return self._build()
+        return build_app(
+            self.deployment,
+            signals=self._signals,
+            lifespan=self._life,
+            version=__version__,
+            vouched=self._vouched,
+            down=self.down.keys(),
+        )
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         app_config.lifespan.append(self._inside)  # pyright: ignore[reportUnknownMemberType]
@@ -107,8 +117,14 @@ class Kit(InitPlugin):
 
     def drain(self) -> None:
         """End the open streams, so that a server that waits for its connections can stop."""
+        if self._health is not None:
+            self._health.draining = True
         if self._events is not None:
             self._events.drain()
+
+    def retry(self, operation: str, *, target: str = "", seconds: float | None = None, **labels: str) -> Retrying:
+        """A call that leaves the server, tried again as `[retry]` says; `Retrying` shows how it is written."""
+        return Retrying(self.deployment.retry, operation, target, seconds, labels)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -135,6 +151,8 @@ class Kit(InitPlugin):
             working = {name: part for name, part in parts.auth.items() if name not in self.down}
             rungs = rungs.with_part("auth", working).with_part("permissions", parts.permissions)
             rungs = rungs.with_part("vouched", self._vouched)
+            self._health = HealthChecks(parts.parts(), self.down, self._signals)
+            rungs = rungs.with_part("health", self._health).with_part("telemetry", parts.telemetry)
             await stack.enter_async_context(_in_background(self._signals, "vouched", self._vouched.step))
             for feature in parts.features:
                 await _start(stack, f"feature {type(feature).__name__}", feature, rungs)
@@ -142,16 +160,6 @@ class Kit(InitPlugin):
             self._tell_open_lanes()
             with self._drained_by_signals():
                 yield
-
-    def _build(self) -> Litestar:
-        return build_app(
-            self.deployment,
-            signals=self._signals,
-            lifespan=self._life,
-            version=__version__,
-            vouched=self._vouched,
-            down=self.down.keys(),
-        )
 
     def _life(self, _app: Litestar) -> AbstractAsyncContextManager[None]:
         return self.running()
@@ -170,7 +178,7 @@ class Kit(InitPlugin):
     @asynccontextmanager
     async def _inside(self, host: Litestar) -> AsyncGenerator[None]:
         """Stand before the host's own handler: its middleware, CORS and error handlers would wrap any route of ours."""
-        lanes = self._build()
+        lanes = self.app()
         original = host.asgi_handler
 
         async def choose(scope: Any, receive: Any, send: Any) -> None:

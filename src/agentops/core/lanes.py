@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from agentops.core.config.settings import ErrorStyle
+from agentops.core.limits import LimitSettings
 from agentops.core.ports.auth import Authenticator
 from agentops.core.ports.feature import Feature
 from agentops.core.problem import Problem, nearest
@@ -29,6 +30,7 @@ class Lane:
     errors: ErrorStyle = "problem"
     open: bool = False
     cors: Sequence[str] = ()
+    limits: LimitSettings | None = None
     name: str = ""
 
     @property
@@ -49,7 +51,7 @@ def check_paths(lanes: Sequence[Lane]) -> Iterator[Problem]:
             yield _malformed(key, lane.path)
             continue
         for taken in RESERVED:
-            if _holds(taken, lane.path):
+            if holds(taken, lane.path):
                 yield Problem(
                     key,
                     f"{taken} belongs to the server itself",
@@ -101,20 +103,22 @@ def check_openness(
         return
     remedy = _how_to_guard(lane, unset)
     cause = "its authenticators have nothing to check against" if lane.auth else "it names no authenticator"
-    for feature in lane.serve:
-        if not feature.may_be_open:
-            yield Problem(
-                f"{lane.key}.auth",
-                f"the lane is open, for {cause}, and serves {type(feature).__name__}, which may not be open",
-                "anybody who reaches it could take the deployment over",
-                remedy,
-            )
+    closed = [type(feature).__name__ for feature in lane.serve if not feature.may_be_open]
+    if closed:
+        yield Problem(
+            f"{lane.key}.auth",
+            f"the lane is open, for {cause}, and serves {', '.join(closed)}, which may not be open",
+            "anybody who reaches it could take the deployment over",
+            remedy,
+        )
     if not lane.open and not is_loopback(host):
+        if not closed:
+            remedy += ", listen on 127.0.0.1, or say `open = true` in this lane if everybody may"
         yield Problem(
             f"{lane.key}.auth",
             f"the lane is open, for {cause}, and {host or 'every address'} can be reached by others",
             "anybody who finds it could read and write everything in it",
-            f"{remedy}, listen on 127.0.0.1, or say `open = true` in this lane if everybody may",
+            remedy,
         )
 
 
@@ -152,8 +156,8 @@ def _collisions(key: str, path: str, other: Lane) -> Iterator[Problem]:
             "only one of them could be reached",
             "give each lane a path of its own",
         )
-    elif _holds(other.path, path) or _holds(path, other.path):
-        inner, outer = (path, other.path) if _holds(other.path, path) else (other.path, path)
+    elif holds(other.path, path) or holds(path, other.path):
+        inner, outer = (path, other.path) if holds(other.path, path) else (other.path, path)
         yield Problem(
             key,
             f"{inner} lies inside {outer}, and {other.key} is the other of the two",
@@ -162,5 +166,6 @@ def _collisions(key: str, path: str, other: Lane) -> Iterator[Problem]:
         )
 
 
-def _holds(outer: str, inner: str) -> bool:
+def holds(outer: str, inner: str) -> bool:
+    """Whether a path is the other one, or lies below it."""
     return inner == outer or inner.startswith(f"{outer}/")

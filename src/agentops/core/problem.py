@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from agentops.core.errors import AgentopsError
-from agentops.core.secret import MASK
+from agentops.core.masking import masked_in_ours, masked_in_strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-_MASKED: Final = 4
-"""Shorter ones are part of so many words that masking them would point them out."""
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +31,16 @@ class Problem:
         """The same mistake, its key relative to a table that holds it."""
         return replace(self, key=".".join(part for part in (table, self.key) if part))
 
-    def without(self, secrets: Iterable[str]) -> Problem:
-        """The same mistake, should a secret have slipped into the words of whoever found it."""
-        masked = self
-        for secret in sorted((secret for secret in secrets if len(secret) >= _MASKED), key=len, reverse=True):
-            masked = replace(
-                masked,
-                what=masked.what.replace(secret, MASK),
-                why=masked.why.replace(secret, MASK),
-                remedy=masked.remedy.replace(secret, MASK),
-            )
-        return masked
+    def without(self, secrets: Collection[str]) -> Problem:
+        """The same mistake, should a secret have slipped into the words of a plugin that found it."""
+        return self._said(lambda text: masked_in_strangers(text, secrets))
+
+    def without_values(self, secrets: Collection[str]) -> Problem:
+        """The same mistake in words of our own, should one of the values that they show be a secret too."""
+        return self._said(lambda text: masked_in_ours(text, secrets))
+
+    def _said(self, say: Callable[[str], str]) -> Problem:
+        return replace(self, what=say(self.what), why=say(self.why), remedy=say(self.remedy))
 
 
 class ConfigurationError(AgentopsError):

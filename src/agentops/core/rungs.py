@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentops.core.eventlog import EventLog
+    from agentops.core.health import HealthChecks
     from agentops.core.ports.auth import Authenticator
     from agentops.core.ports.bus import Bus
     from agentops.core.ports.limiter import Limiter
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
+    from agentops.core.ports.telemetry import Telemetry
     from agentops.core.vouched import Vouched
 
 
@@ -39,6 +41,10 @@ class Rungs:
     """For features: the authenticators of the deployment, those that could not start left out."""
     permissions: Mapping[str, str]
     """For features: every permission there is, with what it allows."""
+    health: HealthChecks
+    """For features: how the parts are."""
+    telemetry: Mapping[str, Telemetry]
+    """For features: the sinks, some of which can be asked for what they hold."""
     vouched: Vouched
     """For features that change credentials: whose streams are open, and are to be asked about again."""
 

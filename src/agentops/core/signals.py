@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from agentops.core.ports.telemetry import Level, Telemetry
+
+REQUEST: Final = "request"
+"""The event of each request, told when it is answered, and of each stream when it ends."""
+REQUEST_SECONDS: Final = "http.request.seconds"
 
 _log = logging.getLogger("agentops")
 

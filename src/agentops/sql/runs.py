@@ -31,10 +31,9 @@ MAKE_RUN: Final = (
 
 
 async def create(connection: AsyncConnection, project: str, run: str, title: str, status: Status) -> tuple[Run, bool]:
-    if not (storable(project) and storable(run)):
+    if not _nameable(project, run):
         raise BadRequest("a run's id must be text without NUL", param="id")
-    if not storable(title):
-        raise BadRequest("a run's title must be text without NUL", param="title")
+    _require_storable(title)
     now = now_ms()
     values = {
         "project": project,
@@ -53,14 +52,14 @@ async def create(connection: AsyncConnection, project: str, run: str, title: str
 
 
 async def key_of(connection: AsyncConnection, project: str, run: str) -> int | None:
-    if not (storable(project) and storable(run)):
+    if not _nameable(project, run):
         return None
     key: int | None = (await connection.execute(select(_run_pk(project, run)))).scalar()
     return key
 
 
 async def get(connection: AsyncConnection, project: str, run: str) -> Run | None:
-    if not (storable(project) and storable(run)):
+    if not _nameable(project, run):
         return None
     row = (await connection.execute(_one(project, run))).first()
     return _run(row) if row is not None else None
@@ -69,12 +68,11 @@ async def get(connection: AsyncConnection, project: str, run: str) -> Run | None
 async def change(
     connection: AsyncConnection, project: str, run: str, title: str | None, status: Status | None
 ) -> Run | None:
-    if not (storable(project) and storable(run)):
+    if not _nameable(project, run):
         return None
-    if title is not None and not storable(title):
-        raise BadRequest("a run's title must be text without NUL", param="title")
     values: dict[str, Any] = {}
     if title is not None:
+        _require_storable(title)
         values["title"] = title
     if status is not None:
         values["status"] = status
@@ -140,6 +138,15 @@ async def overfull(connection: AsyncConnection, keep: int) -> Sequence[tuple[str
         .where(runs.c.event_count - runs.c.pruned_count > keep)
     )
     return [(row[0], row[1]) for row in await connection.execute(chosen)]
+
+
+def _nameable(project: str, run: str) -> bool:
+    return storable(project) and storable(run)
+
+
+def _require_storable(title: str) -> None:
+    if not storable(title):
+        raise BadRequest("a run's title must be text without NUL", param="title")
 
 
 def _project_pk(project: str) -> ColumnElement[int]:

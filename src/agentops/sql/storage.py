@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentops.core.errors import BadRequest
 from agentops.core.plugin import S
+from agentops.core.ports.health import Health
 from agentops.core.ports.storage import RunQuery, Storage
 from agentops.sql import runs
 
@@ -25,6 +26,15 @@ PRUNED_AT_ONCE: Final = 2000
 
 class SqlStorage(Storage[S]):
     """Runs and retention through `read()` and `write()`; appends and event reads are each database's own."""
+
+    @property
+    def critical(self) -> bool:
+        return True
+
+    async def health(self) -> Health:
+        """A read, which also waits for a connection."""
+        await self.read_rows("SELECT 1")
+        return Health()
 
     async def create_run(self, project: str, run: str, title: str, status: Status) -> tuple[Run, bool]:
         async with self.write() as connection:

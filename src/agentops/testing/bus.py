@@ -21,7 +21,6 @@ import pytest_asyncio
 
 from agentops.core.ports.bus import Bus, Ring
 from agentops.core.rungs import Rungs
-from agentops.core.signals import Signals
 
 AnyBus: TypeAlias = Bus[Any]
 MakeBus: TypeAlias = Callable[[], AnyBus]
@@ -68,7 +67,7 @@ class BusContract:
     @pytest_asyncio.fixture
     async def bus(self, make_bus: MakeBus) -> AsyncIterator[AnyBus]:
         bus = make_bus()
-        async with bus.life(rungs()):
+        async with bus.life(Rungs()):
             yield bus
 
     async def test_a_listener_hears_its_own_bus(self, bus: AnyBus) -> None:
@@ -185,7 +184,7 @@ class BusContract:
     async def test_others_hear_it_if_it_spans_processes(self, bus: AnyBus, make_bus: MakeBus) -> None:
         own, elsewhere = Ear(), Ear()
         other = make_bus()
-        async with other.life(rungs()):
+        async with other.life(Rungs()):
             bus.listen(own)
             other.listen(elsewhere)
             bus.ring(Ring("p", "run", 5))
@@ -197,15 +196,10 @@ class BusContract:
     async def test_it_may_stop_and_start_again(self, make_bus: MakeBus) -> None:
         bus = make_bus()
         for upto in (1, 2, 3):
-            async with bus.life(rungs()):
+            async with bus.life(Rungs()):
                 ear = Ear()
                 silence = bus.listen(ear)
                 bus.ring(Ring("p", "run", upto))
                 await ear.hears(Ring("p", "run", upto))
                 silence()
                 assert ear.heard == [Ring("p", "run", upto)]
-
-
-def rungs() -> Rungs:
-    """What is below a bus, as far as one can need it."""
-    return Rungs(signals=Signals())

@@ -21,7 +21,6 @@ import pytest_asyncio
 from agentops.core.errors import Unavailable
 from agentops.core.ports.retry import Retry
 from agentops.core.rungs import Rungs
-from agentops.core.signals import Signals
 
 AnyRetry: TypeAlias = Retry[Any]
 
@@ -79,7 +78,7 @@ class RetryContract:
 
     @pytest_asyncio.fixture
     async def started(self, retry: AnyRetry) -> AsyncIterator[AnyRetry]:
-        async with retry.life(rungs()):
+        async with retry.life(Rungs()):
             yield retry
 
     @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
@@ -171,10 +170,5 @@ class RetryContract:
 
     async def test_it_may_stop_and_start_again(self, retry: AnyRetry) -> None:
         for _ in range(3):
-            async with retry.life(rungs()):
+            async with retry.life(Rungs()):
                 assert await retry.call("contract", Attempts(0)) == 1
-
-
-def rungs() -> Rungs:
-    """What is below a retry, as far as one can need it."""
-    return Rungs(signals=Signals())

@@ -30,7 +30,6 @@ import pytest
 from agentops.core.ports.telemetry import Level, Telemetry
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
-from agentops.core.signals import Signals
 
 AnyTelemetry: TypeAlias = Telemetry[Any]
 MakeTelemetry: TypeAlias = Callable[[], AnyTelemetry]
@@ -132,7 +131,7 @@ class TelemetryContract:
 
     async def test_what_it_is_told_arrives(self, make_telemetry: MakeTelemetry, written: Written) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             sink.event("witness", "error", {"run": "r"})
             sink.count("witness", 1, {"run": "r"})
             sink.observe("witness", 0.5, {"run": "r"})
@@ -142,34 +141,34 @@ class TelemetryContract:
     @pytest.mark.parametrize("level", LEVELS)
     async def test_every_level_is_taken(self, make_telemetry: MakeTelemetry, written: Written, level: Level) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             sink.event("contract", level, {"run": "r"})
 
     @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
     async def test_every_value_is_taken(self, make_telemetry: MakeTelemetry, written: Written, value: object) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             for level in LEVELS:
                 sink.event("contract", level, {"value": value, "error": value, "in": [value]})
 
     @pytest.mark.parametrize("name", NAMES, ids=ascii)
     async def test_a_field_may_have_any_name(self, make_telemetry: MakeTelemetry, written: Written, name: str) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             for value in ("text", 7, None, ValueError("never raised")):
                 sink.event("contract", "error", {name: value})
 
     @pytest.mark.parametrize("name", ["", "a.b.c", "żółw", "line\nbreak", "%s {}", "\ud800"], ids=ascii)
     async def test_an_event_may_have_any_name(self, make_telemetry: MakeTelemetry, written: Written, name: str) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             sink.event(name, "error", {})
 
     async def test_figures_take_all_labels_under_one_name(
         self, make_telemetry: MakeTelemetry, written: Written
     ) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             for labels in LABELS.values():
                 sink.count("contract.things", 1, labels)
                 sink.observe("contract.seconds", 0.25, labels)
@@ -180,7 +179,7 @@ class TelemetryContract:
         self, make_telemetry: MakeTelemetry, written: Written, amount: float
     ) -> None:
         sink = make_telemetry()
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             sink.count("contract.things", amount, {})
             sink.observe("contract.seconds", amount, {})
             sink.gauge("contract.level", amount, {})
@@ -191,7 +190,7 @@ class TelemetryContract:
         error = ValueError("never raised")
         fields: dict[str, object] = {"run": "r", "error": error, "level": "x", "list": [1]}
         labels = {"run": "r", "level": "x"}
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             sink.event("contract", "error", fields)
             sink.count("contract.things", 1, labels)
             sink.observe("contract.seconds", 1, labels)
@@ -206,7 +205,7 @@ class TelemetryContract:
     ) -> None:
         sink = make_telemetry()
         value = secrets.token_hex(16)
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             for level in LEVELS:
                 sink.event("contract", level, {field: hold(Secret(value))})
         assert value not in written()
@@ -215,7 +214,7 @@ class TelemetryContract:
         """Ten milliseconds for a round of four is much too long, and far from what one costs that does not wait."""
         sink = make_telemetry()
         rounds = 1_000
-        async with sink.life(rungs()):
+        async with sink.life(Rungs()):
             began = time.perf_counter()
             for number in range(rounds):
                 sink.event("contract", "error", {"number": number})
@@ -228,13 +227,8 @@ class TelemetryContract:
     async def test_it_may_stop_and_start_again(self, make_telemetry: MakeTelemetry, written: Written) -> None:
         sink = make_telemetry()
         for name in ("first", "second"):
-            async with sink.life(rungs()):
+            async with sink.life(Rungs()):
                 sink.event(name, "error", {})
                 sink.count(name, 1, {})
                 sink.gauge(name, 1, {})
             assert name in written()
-
-
-def rungs() -> Rungs:
-    """What is below a sink."""
-    return Rungs(signals=Signals())

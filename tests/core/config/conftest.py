@@ -11,6 +11,7 @@ from agentops.core.problem import ConfigurationError
 PLUGINS = Path(__file__).parent / "plugins"
 
 Find = Callable[..., list[str]]
+Write = Callable[[str], Path]
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Callable[[str], Path]:
+def written(tmp_path: Path) -> Write:
     def write(text: str) -> Path:
         path = tmp_path / "my.toml"
         path.write_text(text)
@@ -30,7 +31,7 @@ def written(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def mistakes(written: Callable[[str], Path]) -> Find:
+def mistakes(written: Write) -> Find:
     """Every line that is said about a file; none at all is a failure."""
 
     def find(text: str, environ: Mapping[str, str] | None = None, sets: Sequence[str] = ()) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from agentops.core.auth_settings import HeaderName
 from agentops.core.config.convert import Converter, convert_or_raise
 from agentops.core.config.references import Outcome, Text
 from agentops.core.plugin import Settings
@@ -40,6 +41,7 @@ class Everything(Settings):
     since: dt.date | None = None
     low: Annotated[int, Meta(le=5, multiple_of=5)] = 0
     code: Annotated[str, Meta(pattern="^[a-z]+$", max_length=3)] = "abc"
+    header: HeaderName = "x-mine"
     anything: Any = None
     renamed: str = msgspec.field(default="", name="re-named")
 
@@ -146,6 +148,7 @@ def test_text_from_outside_is_parsed_unless_the_setting_takes_text(key: str, raw
         ("since", 2020, "t.since: 2020 is not date"),
         ("low", 4, "t.low: 4 is not a whole number of at most 5 that is a multiple of 5"),
         ("code", "A", "t.code: 'A' is not text that matches ^[a-z]+$ with at most 3 characters"),
+        ("header", "x y", "t.header: 'x y' is not one word of letters, digits, `-` and `_`; "),
         ("name", dt.date(2020, 1, 2), "t.name: a date is not text"),
     ],
 )
@@ -203,7 +206,8 @@ def test_text_that_is_no_single_value_is_refused(raw: str) -> None:
     assert "the value of X is not a whole number" in wrong(count=Text(raw, "the value of X"))
 
 
-def test_a_rule_between_settings_is_a_problem_of_the_table_and_shows_no_secret() -> None:
+@pytest.mark.parametrize("word", ["hunter2", "sesame"])
+def test_a_rule_between_settings_is_a_problem_of_the_table_and_shows_no_secret(word: str) -> None:
     class Range(Settings):
         low: int
         high: int
@@ -214,7 +218,7 @@ def test_a_rule_between_settings_is_a_problem_of_the_table_and_shows_no_secret()
                 raise ValueError(f"low is above high, says {self.word.reveal()}")
 
     converter = Converter({})
-    assert converter.struct({"low": 2, "high": 1, "word": "hunter2"}, Range, "range") is None
+    assert converter.struct({"low": 2, "high": 1, "word": word}, Range, "range") is None
     assert str(converter.found()[0]).startswith("range: low is above high, says ********; ")
 
 

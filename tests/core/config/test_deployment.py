@@ -9,6 +9,7 @@ from agentops.core.config.settings import ServerSettings
 from agentops.core.deployment import Deployment
 from agentops.core.discovery import find
 from agentops.core.lanes import Lane, is_loopback
+from agentops.core.permissions import is_permission
 from agentops.core.plugin import NoSettings, Settings
 from agentops.core.ports.auth import Authenticator, Caller
 from agentops.core.ports.feature import Feature
@@ -31,6 +32,10 @@ class Switch(Authenticator[SwitchSettings]):
         return [] if self.settings.on else [Problem("on", "it is off", "nobody is asked", "switch it on")]
 
 
+class GrantingSettings(Settings):
+    permissions: list[str] = []
+
+
 class Shop(Feature[NoSettings]):
     def routes(self) -> Sequence[object]:
         return []
@@ -38,6 +43,10 @@ class Shop(Feature[NoSettings]):
 
 class Vault(Shop):
     may_be_open: ClassVar[bool] = False
+
+
+class Safe(Vault):
+    """Another that may not be open."""
 
 
 def composed(*lanes: Lane, **parts: Any) -> Deployment:
@@ -103,6 +112,59 @@ def test_an_unknown_authenticator_is_named_with_the_nearest() -> None:
     assert said(lane)[0].endswith("add a table [auth.kye]")
 
 
+class Maker(Switch):
+    """Says what its keys begin with, as a stranger's authenticator may too."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self.prefix = prefix
+
+
+def test_keys_of_two_authenticators_begin_differently() -> None:
+    lane = Lane("/a", [Shop()], auth=["ours"])
+    ours, theirs, others = Maker("ak_"), Maker("ak_"), Maker("uc_")
+    (line,) = said(lane, auth={"ours": ours, "others": others, "plain": Switch(), "theirs": theirs})
+    assert line == (
+        "auth.theirs.prefix: the keys of auth.ours begin with 'ak_' too; "
+        "a key that was made for one of the two would open the lanes of the other; give each a prefix of its own"
+    )
+    assert said(lane, auth={"ours": ours, "others": others}) == []
+
+
+class Granting(Authenticator[GrantingSettings]):
+    """Finds for itself what is no permission at all."""
+
+    async def authenticate(self, caller: Caller) -> None:
+        return None
+
+    def check(self) -> list[Problem]:
+        wrong = [right for right in self.settings.permissions if not is_permission(right)]
+        return [Problem("permissions", f"{right!r} is none", "it grants nothing", "remove it") for right in wrong]
+
+
+def test_a_permission_that_is_none_is_told_once_and_others_beside_it_too() -> None:
+    granting = Granting(permissions=["nonsense", "runs:raed", "runs:read"])
+    told = said(Lane("/a", [Shop()], auth=["it"]), auth={"it": granting})
+    assert [line.split("; ")[0] for line in told] == [
+        "auth.it.permissions: 'nonsense' is none",
+        "auth.it.permissions: there is no permission 'runs:raed'",
+        "auth.it.permissions: there is no permission 'runs:read'",
+    ]
+
+
+@pytest.mark.parametrize("method", ["check", "check_beside"])
+def test_a_check_that_fails_is_the_plugins_fault_and_shows_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*_: object) -> list[Problem]:
+        raise RuntimeError("hunter2-in-clear")
+
+    monkeypatch.setattr(Shop, method, fail)
+    (line,) = said(Lane("/a", [Shop()]))
+    assert line.startswith("features.Shop: Shop failed while it was checked: RuntimeError at test_deployment.py:")
+    assert "hunter2" not in line
+
+
 @pytest.mark.parametrize("chain", [[], ["off"]], ids=["no-auth", "unarmed"])
 class TestOpenLane:
     off: ClassVar[dict[str, Authenticator[Any]]] = {"off": Switch(on=False), "on": Switch()}
@@ -127,6 +189,15 @@ class TestOpenLane:
         (line,) = self.lines(Lane("/a", [Shop(), Vault()], auth=chain, open=True))
         assert "serves Vault, which may not be open; anybody who reaches it could take the deployment over; " in line
         assert self.lines(Lane("/a", [Vault()], auth=[*chain, "on"])) == []
+
+    def test_all_of_these_are_named_at_once(self, chain: list[str]) -> None:
+        (line,) = self.lines(Lane("/a", [Vault(), Shop(), Safe()], auth=chain))
+        assert "serves Vault, Safe, which may not be open; " in line
+
+    def test_nobody_is_told_to_open_what_may_not_be_open(self, chain: list[str]) -> None:
+        _, line = self.lines(Lane("/a", [Vault()], auth=chain), "0.0.0.0")
+        assert "0.0.0.0 can be reached by others; " in line
+        assert "open = true" not in line
 
 
 @pytest.mark.parametrize(

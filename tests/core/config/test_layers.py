@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agentops.core.config.layers import Layer, from_command_line, from_environment, read_layers
 from agentops.core.problem import ConfigurationError, Problem
 
-Write = Callable[[str], Path]
+if TYPE_CHECKING:
+    from tests.core.config.conftest import Write
 
 
 def test_the_later_layer_wins_key_by_key(written: Write) -> None:

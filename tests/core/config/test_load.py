@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,8 +8,8 @@ from agentops.core.config.files import shipped
 from agentops.core.config.load import load
 from agentops.core.secret import Secret
 
-Find = Callable[..., list[str]]
-Write = Callable[[str], Path]
+if TYPE_CHECKING:
+    from tests.core.config.conftest import Find, Write
 
 LANE = '[lanes.a]\npath = "/a"\nserve = ["runs"]\n'
 
@@ -112,6 +110,23 @@ def test_whole_tables_can_be_given_from_outside(written: Write) -> None:
         (LANE.replace('"runs"', '"runs", "runs"'), "my.toml: lanes.a.serve: a feature is named twice; "),
         (LANE.replace('"runs"', '"no:Such"'), "my.toml: lanes.a.serve: no module is called 'no'; "),
         (LANE + "auth = ['x']", "my.toml: lanes.a.auth: no authenticator is called 'x'; "),
+        (
+            LANE + "[auth.a]\nuse = 'hashed-keys'\n[auth.b]\nuse = 'hashed-keys'\nprefix = 'ak_'",
+            "my.toml: auth.b.prefix: the keys of auth.a begin with 'ak_' too; ",
+        ),
+        (
+            LANE + "[features.s]\nuse = 'runs'\nx = 1",
+            "my.toml: features.s.x: no such setting; it would change nothing; r",
+        ),
+        (
+            LANE + f"[auth.j]\nuse = 'jwt'\nsecret = '{'x' * 64}'\ndefault_permissions = ['nonsense']",
+            "my.toml: auth.j.default_permissions: 'nonsense' is no permission; ",
+        ),
+        (
+            LANE
+            + f"[auth.j]\nuse = 'jwt'\n[[auth.j.issuers]]\nsecret = '{'x' * 64}'\ndefault_permissions = ['runs:raed']",
+            "my.toml: auth.j.issuers[0].default_permissions: there is no permission 'runs:raed'; ",
+        ),
         ("[lanes.a]\nserve = ['runs']", "my.toml: lanes.a.path: missing; "),
         ("[lanes.a]\npath = '/a'", "my.toml: lanes.a.serve: missing; "),
         ("[lanes]\na = '/a'", "my.toml: lanes.a: text is not a table; "),

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agentops.core.config.load import load
 from agentops.core.problem import ConfigurationError
 
-Find = Callable[..., list[str]]
-Write = Callable[[str], Path]
+if TYPE_CHECKING:
+    from tests.core.config.conftest import Find, Write
 
 A_DOZEN = """
 colour = "red"
@@ -128,6 +128,34 @@ use = "sample_plugins:Crashing"
     assert "my.toml: auth.echo.badge: ******** is too short" in said
     assert "features.falling: Falling failed while it was checked: RuntimeError at sample_plugins.py:" in said
     assert "features.crashing: Crashing could not be made: RuntimeError at sample_plugins.py:" in said
+
+
+@pytest.mark.parametrize("badge", ["api", "is", "too", "lane", "a", "key", "server"])
+def test_a_short_secret_is_masked_where_it_is_shown_and_leaves_the_sentences_whole(mistakes: Find, badge: str) -> None:
+    table = '[auth.gate]\nuse = "sample_plugins:Gate"\nheader = "echo"\n'
+    rest = '[server]\nport = "{0}"\n[lanes.api]\npath = "/api"\nserve = []\n[lanes.key]\npath = "/api"\nserve = []\n'
+    wrong_port, *about_lanes, shown = mistakes(f'{table}badge = "{badge}"\n{rest.format(badge)}')
+    unmasked = mistakes(f'{table}badge = "zzz"\n{rest.format("zzz")}')
+    assert wrong_port.startswith("my.toml: server.port: '********' is not a whole number from 0 to 65535; a value is ")
+    assert about_lanes == unmasked[1:-1]
+    assert shown.startswith("my.toml: auth.gate.badge: ******** ")
+    assert f" {badge} " not in shown
+
+
+def test_a_long_value_that_is_a_secret_elsewhere_is_not_shown_in_part(mistakes: Find) -> None:
+    secret = "correct horse battery staple " * 4
+    (line,) = mistakes(
+        f'[server]\nport = "{secret}"\n[auth.key]\nuse = "static-key"\nkeys = ["{secret}x"]\n'
+        '[lanes.a]\npath = "/a"\nserve = ["runs"]\nauth = ["key"]\n'
+    )
+    assert line.startswith("my.toml: server.port: text of 116 characters is not a whole number")
+    assert "horse" not in line
+
+
+@pytest.mark.parametrize("sets", [["server.port.x=1", "server.port=2"], ["server.port=many", "server.port.x=1"]])
+def test_a_key_that_is_set_as_a_whole_and_in_part_is_told_once(mistakes: Find, sets: list[str]) -> None:
+    (line,) = mistakes('[lanes.a]\npath = "/a"\nserve = ["runs"]\n', sets=sets)
+    assert line.startswith("--set: server.port: set as a whole and key by key at once; ")
 
 
 def test_nothing_is_started_or_made_by_a_deployment_that_is_right(written: Write, tmp_path: Path) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from tests.wire.a2a.people import A2a, started
-from tests.wire.fixtures import on_postgres, on_sqlite
+from tests.wire.fixtures import storage_of_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from tests.conftest import PostgresServer
 
 NOBODY_IS_COUNTED_OUT = "features.users.address_failures=100000"
 """All tests fail from the same address."""
@@ -27,12 +24,7 @@ NOBODY_LOOKS_AGAIN = "events.poll_seconds=600"
 def a2a_storage(
     engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    if engine == "sqlite":
-        return on_sqlite(tmp_path_factory.mktemp("a2a"))
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    name = f"a2a_{uuid4().hex[:8]}"
-    server.run(f"CREATE DATABASE {name}")
-    return on_postgres(server.url_of(name))
+    return storage_of_session("a2a", engine, request, tmp_path_factory)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

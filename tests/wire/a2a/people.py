@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from agentops.accounts.audit import Origin
+from agentops.accounts.users import NewUser, User, Users
 from tests.wire.deployed import deployed
 from tests.wire.tokens import SECRET, bearer
 
@@ -62,6 +64,11 @@ class A2a(NamedTuple):
     async def person(self, role: str = "user") -> Person:
         user = await self.registered(role)
         return Person(user["id"], user["username"], await self.tokens(user["username"]))
+
+    async def elsewhere(self, project: str, name: str) -> User:
+        """An administrator of another project, whom nobody of this one can make."""
+        new = NewUser(name, f"{name}@example.com", PASSWORD, "admin")
+        return await Users(self.up.deployment.storage).add(Origin(project, "test"), new, ["*"])
 
     async def tokens(self, username: str, password: str = PASSWORD) -> dict[str, Any]:
         answer = await self.login(username, password)

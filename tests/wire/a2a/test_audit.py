@@ -8,9 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from agentops.accounts.audit import Origin
-from agentops.accounts.users import NewUser
-from agentops.accounts.users import Users as UserService
 from agentops.core.permissions import ROLES
 from tests.wire.a2a.people import PASSWORD, A2a
 from tests.wire.tokens import bearer
@@ -193,9 +190,7 @@ async def test_nobody_writes_it(a2a: A2a) -> None:
 
 
 async def test_another_projects_trail_is_not_seen(a2a: A2a) -> None:
-    service = UserService(a2a.up.deployment.storage)
-    new = NewUser("far-away", "far-away@example.com", PASSWORD, "admin")
-    there = await service.add(Origin("far", "test"), new, ["*"])
+    there = await a2a.elsewhere("far", "far-away")
     theirs = bearer((await a2a.tokens("far-away"))["access_token"])
     entries = (await a2a.api.get("/audit", headers=theirs)).json()
     assert [(entry["action"], entry["target"]) for entry in entries] == [

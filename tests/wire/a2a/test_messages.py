@@ -128,6 +128,7 @@ async def test_it_is_described_truly(a2a: A2a) -> None:
     paths = {path.removeprefix("/api/v1") for _, path, _ in operations(document)}
     assert paths >= {"/auth/login", "/auth/me", "/users/{user_id}", "/audit", "/auth/api-keys"}
     for _, path, operation in operations(document):
+        assert path in {"/healthz", "/api/v1/live", "/api/v1/system/status"} or "503" in operation["responses"], path
         if path.startswith(("/api/v1/auth/", "/api/v1/users", "/api/v1/audit")) and "api-keys" not in path:
             holders = [operation.get("requestBody", {}), *operation["responses"].values()]
             for content in (kind for holder in holders for kind in holder.get("content", {}).values()):

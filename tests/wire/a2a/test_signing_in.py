@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from agentops.accounts import hashing
+from tests.security.key_making import hashes
 from tests.wire.a2a.people import PASSWORD, A2a, started
 from tests.wire.tokens import bearer
+
+__all__ = ["hashes"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -66,13 +67,13 @@ async def test_the_unknown_the_disabled_and_the_wrong_are_answered_alike(a2a: A2
 
 
 async def test_a_login_that_failed_too_often_waits_and_costs_no_hash(
-    storage: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    storage: dict[str, str], hashes: list[str]
 ) -> None:
     async with started(storage) as a2a:
         user, other = await a2a.registered(), await a2a.registered()
         for _ in range(10):
             assert (await a2a.login(user["username"], "wrong")).status_code == 401
-        hashes = counting_hashes(monkeypatch)
+        hashes.clear()
         answers = [await a2a.login(user["username"].upper(), password) for password in ("wrong", PASSWORD)]
         assert hashes == []
         for answer in answers:
@@ -97,24 +98,6 @@ async def test_success_is_not_counted_as_failure(storage: dict[str, str]) -> Non
             headers = bearer((await a2a.tokens("admin", old))["access_token"])
             answer = await a2a.api.post("/auth/password", json={"old": old, "new": new}, headers=headers)
             assert answer.status_code == 204
-
-
-def counting_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What argon2 is asked for from here on; it still does it."""
-    asked: list[str] = []
-    verify = hashing._hasher.verify
-
-    class Counting:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(hasher, name)
-
-        def verify(self, stored: str, secret: str) -> bool:
-            asked.append(stored)
-            return verify(stored, secret)
-
-    hasher = hashing._hasher
-    monkeypatch.setattr(hashing, "_hasher", Counting())
-    return asked
 
 
 async def test_refreshing_spends_the_token(a2a: A2a) -> None:

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentops.accounts.audit import Origin
-from agentops.accounts.users import NewUser
-from agentops.accounts.users import Users as UserService
-from tests.wire.a2a.people import PASSWORD, A2a, registration, started
+from tests.wire.a2a.people import A2a, registration, started
 from tests.wire.tokens import bearer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -124,9 +121,7 @@ async def test_who_is_not_there_is_404(a2a: A2a, user_id: str) -> None:
 
 
 async def test_another_projects_user_is_not_there(a2a: A2a) -> None:
-    service = UserService(a2a.up.deployment.storage)
-    new = NewUser("elsewhere", "elsewhere@example.com", PASSWORD, "admin")
-    there = await service.add(Origin("other", "test"), new, ["*"])
+    there = await a2a.elsewhere("other", "elsewhere")
     assert (await a2a.change(there.id, role="viewer")).status_code == 404
     listed = (await a2a.api.get("/users", headers=a2a.admin.headers)).json()
     assert there.id not in {user["id"] for user in listed}

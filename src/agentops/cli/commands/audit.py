@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
 from agentops.cli.accounts import chosen, in_words, projects_options
-from agentops.cli.failures import Failure
+from agentops.cli.exporting import STANDARD_OUTPUT, exported_to
 from agentops.cli.options import deployment_options, load_deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from contextlib import AbstractContextManager
-
     from agentops.core.ports.storage import Storage
 
 
@@ -38,7 +33,7 @@ def command() -> None:
 @click.option(
     "--output",
     metavar="FILE",
-    default="-",
+    default=STANDARD_OUTPUT,
     type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
     help="A new file; standard output without it.",
 )
@@ -62,9 +57,10 @@ def export(config: str | None, sets: tuple[str, ...], project: str | None, every
 
     wanted = chosen(project, every)
     storage = load_deployment(config, sets).storage
-    with _target(output) as target:
+    with exported_to(output, resumable=False) as target:
         count = run(_export(storage, wanted, target))
-    click.echo(f"Exported {count:,} entries of {in_words(wanted)}.", err=True)
+    whose = "all projects" if wanted is None else in_words(wanted)
+    click.echo(f"Exported {count:,} entries of {whose}.", err=True)
 
 
 async def _export(storage: Storage, project: str | None, target: IO[bytes]) -> int:
@@ -83,25 +79,3 @@ async def _export(storage: Storage, project: str | None, target: IO[bytes]) -> i
                 count += 1
                 tell(count)
     return count
-
-
-def _target(file: Path) -> AbstractContextManager[IO[bytes]]:
-    """For standard output a buffer of its own: one that cannot be written out would be tried again at exit."""
-    return open(sys.stdout.fileno(), "wb", closefd=False) if str(file) == "-" else _new(file)
-
-
-@contextmanager
-def _new(file: Path) -> Generator[IO[bytes]]:
-    """A new file, gone again if the trail could not be written to its end: nothing in it would tell."""
-    try:
-        opened = file.open("xb")
-    except FileExistsError:
-        raise Failure(f"{str(file)!r} is there already: name a new file") from None
-    try:
-        with opened as target:
-            yield target
-    except BaseException as error:
-        file.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = error.filename or str(file)
-        raise

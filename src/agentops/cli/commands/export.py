@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import mmap
-import sys
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
+from agentops.cli.exporting import STANDARD_OUTPUT, exported_to
 from agentops.cli.failures import Failure
 from agentops.cli.options import deployment_options, load_deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from contextlib import AbstractContextManager
-
     from agentops.cli.transfer.reading import Place, Selection
     from agentops.core.ports.storage import Storage
 
 
 @click.command
-@click.argument("file", default="-", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
+@click.argument("file", default=STANDARD_OUTPUT, type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @deployment_options
 @click.option(
     "--run",
@@ -55,10 +51,10 @@ def command(
     from agentops.cli.transfer.reading import Selection
 
     storage = load_deployment(config, sets).storage
-    if resume and str(file) == "-":
+    if resume and str(file) == STANDARD_OUTPUT:
         raise click.UsageError("--resume needs a FILE: standard output cannot be read back")
     place = _end_of(file) if resume and file.exists() else None
-    with _target(file, resume) as target:
+    with exported_to(file, resumable=True, resume=resume) as target:
         run_count, event_count = opening.run(
             _export(storage, Selection(project, tuple(dict.fromkeys(runs))), place, target)
         )
@@ -77,28 +73,7 @@ async def _export(storage: Storage, selection: Selection, place: Place | None, t
                 target.write(part.text)
                 runs, events = runs + part.runs, events + part.events
                 tell(events)
-        target.flush()
     return runs, events
-
-
-def _target(file: Path, resume: bool) -> AbstractContextManager[IO[bytes]]:
-    if str(file) == "-":
-        return nullcontext(sys.stdout.buffer)
-    return _file(file, resume)
-
-
-@contextmanager
-def _file(file: Path, resume: bool) -> Generator[IO[bytes]]:
-    try:
-        opened = file.open("ab" if resume else "xb")
-    except FileExistsError:
-        raise Failure(f"{str(file)!r} is there already: name another file, or go on with it by --resume") from None
-    try:
-        with opened as target:
-            yield target
-    except OSError as error:
-        error.filename = error.filename or str(file)
-        raise
 
 
 def _end_of(file: Path) -> Place | None:

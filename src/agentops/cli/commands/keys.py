@@ -15,12 +15,12 @@ from agentops.cli.options import deployment_options, load_deployment
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from agentops.accounts.keys import Granter, Key
+    from agentops.accounts.keys import Key
     from agentops.accounts.users import User
+    from agentops.accounts.wanted_key import Granter
     from agentops.core.deployment import Deployment
     from agentops.core.ports.storage import Storage
 
-_HEADS: Final = ("id", "key", "name", "owner", "state", "made", "expires", "last used", "networks", "permissions")
 _NO_PREFIX: Final = ""
 """For what makes no key: only the text of a new one needs a prefix."""
 
@@ -71,7 +71,7 @@ def create(config: str | None, sets: tuple[str, ...], auth: str | None, project:
     """Make a key, and print it: this once.
 
     The key alone goes to standard output, and what there is to say of it to standard error. It allows what
-    --permission names, such as runs:read or runs:*, and never more than its owner may.
+    --permission names, such as runs:read or runs:*, and never more than its owner may; without one it allows nothing.
 
     Examples:
       KEY=$(agentops keys create --owner nightly-build --name ci --permission runs:write)
@@ -80,12 +80,16 @@ def create(config: str | None, sets: tuple[str, ...], auth: str | None, project:
     Exit codes: 0 made; 1 no such permission or owner, or no authenticator of the file takes keys; 2 wrong usage;
     3 the database cannot be reached or written to now, or has no schema yet.
     """
+    from agentops.cli.key_words import in_words, nothing_allowed
     from agentops.cli.opening import run
 
     deployment = load_deployment(config, sets)
     prefix = _prefix(deployment, auth)
+    _check_permissions(deployment, given["permissions"])
     key, text = run(_create(deployment, prefix, project, given))
-    click.echo(f"Made the key {key.id}: {_in_words(key)}.", err=True)
+    click.echo(f"Made the key {key.id}: {in_words(key)}.", err=True)
+    if not key.permissions:
+        click.echo(f"Warning: {nothing_allowed(key, deployment.permissions)}", err=True)
     _show_once(text)
 
 
@@ -105,6 +109,7 @@ def list_keys(config: str | None, sets: tuple[str, ...], project: str, owner: st
 
     Exit codes: 0 listed; 1 no such owner; 2 wrong usage; 3 the database cannot be read now.
     """
+    from agentops.cli.key_words import HEADS, row
     from agentops.cli.opening import run
     from agentops.cli.tables import print_json, print_table
 
@@ -112,7 +117,7 @@ def list_keys(config: str | None, sets: tuple[str, ...], project: str, owner: st
     if as_json:
         print_json(key._asdict() | {"state": key.state} for key in keys)
     elif keys:
-        print_table(_HEADS, map(_row, keys))
+        print_table(HEADS, map(row, keys))
     else:
         whose = "" if owner is None else f" of {owner!r}"
         click.echo(f"There are no keys{whose} in project {project!r}.", err=True)
@@ -166,45 +171,20 @@ def rotate(
     Exit codes: 0 made; 1 no such key, or it expired, was revoked or rotated before; 2 wrong usage; 3 the database
     cannot be written to now.
     """
+    from agentops.cli.key_words import in_words
     from agentops.cli.opening import run
 
     deployment = load_deployment(config, sets)
     prefix = _prefix(deployment, auth)
     key, text = run(_rotate(deployment, prefix, project, key_id, grace))
     end = f"lives on for {grace} s at most" if grace else "is refused from now on"
-    click.echo(f"Made the key {key.id} in the place of {key_id}, which {end}: {_in_words(key)}.", err=True)
+    click.echo(f"Made the key {key.id} in the place of {key_id}, which {end}: {in_words(key)}.", err=True)
     _show_once(text)
 
 
 def _show_once(text: str) -> None:
     click.echo("Keep it now: it is shown this once, and only a hash of it is stored.", err=True)
     click.echo(text)
-
-
-def _in_words(key: Key) -> str:
-    from agentops.cli.tables import moment
-
-    rights = ", ".join(key.permissions) or "nothing"
-    place = f", from {', '.join(key.networks)} only" if key.networks else ""
-    until = moment(key.expires_at)
-    return f"{key.name!r} of {key.owner!r} in project {key.project!r}, good until {until}, for {rights}{place}"
-
-
-def _row(key: Key) -> Sequence[str]:
-    from agentops.cli.tables import moment
-
-    used = "never" if key.last_used_at is None else moment(key.last_used_at)
-    times = moment(key.created_at), moment(key.expires_at), used
-    return (
-        key.id,
-        f"{key.shown}…",
-        key.name,
-        key.owner,
-        key.state,
-        *times,
-        ",".join(key.networks),
-        ",".join(key.permissions),
-    )
 
 
 def _prefix(deployment: Deployment, name: str | None) -> str:
@@ -220,16 +200,31 @@ def _prefix(deployment: Deployment, name: str | None) -> str:
     return able(deployment.auth, MakesKeys, name or "").prefix
 
 
+def _check_permissions(deployment: Deployment, wanted: Sequence[str]) -> None:
+    """All that are unknown at once, each with the nearest there is; the service would refuse the first."""
+    from agentops.core.permissions import unknown
+    from agentops.core.problem import ConfigurationError, Problem, nearest
+
+    registry = deployment.permissions
+    problems = [
+        Problem("--permission", f"there is no permission {wrong!r}", "it would allow nothing", nearest(wrong, registry))
+        for wrong in unknown(wanted, registry)
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+
+
 def _granter(deployment: Deployment) -> Granter:
     """Whoever reaches the database holds every right there is."""
-    from agentops.accounts.keys import Granter
+    from agentops.accounts.wanted_key import Granter
 
     return Granter(permissions={"*"}, registry=deployment.permissions)
 
 
 async def _create(deployment: Deployment, prefix: str, project: str, given: dict[str, Any]) -> tuple[Key, str]:
     async with accounts_in(deployment.storage) as source:
-        from agentops.accounts.keys import Keys, Wanted
+        from agentops.accounts.keys import Keys
+        from agentops.accounts.wanted_key import Wanted
 
         wanted = Wanted(**given)
         user = await _user_of(source, wanted.owner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,7 +15,7 @@ from agentops.cli.options import deployment_options, load_deployment
 from agentops.core.permissions import ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from agentops.accounts.users import User, Users
     from agentops.core.ports.storage import Storage
@@ -125,6 +126,29 @@ def disable(config: str | None, sets: tuple[str, ...], project: str, name: str) 
     click.echo(f"{before.username!r} {done}.")
 
 
+@command.command("enable")
+@click.argument("name")
+@project_option
+@deployment_options
+def enable(config: str | None, sets: tuple[str, ...], project: str, name: str) -> None:
+    """Let a user in again who was disabled.
+
+    The password is good again from the next request on, and so is each key that has neither expired nor been
+    revoked. Whoever was signed in has to sign in anew.
+
+    Example:
+      agentops users enable ada
+
+    Exit codes: 0 enabled, or was not disabled; 1 no such user; 2 wrong usage; 3 the database cannot be written to
+    now.
+    """
+    from agentops.cli.opening import run
+
+    before = run(_enable(load_deployment(config, sets).storage, project, name))
+    done = "was not disabled" if before.disabled_at is None else "is enabled, and may sign in again"
+    click.echo(f"{before.username!r} {done}.")
+
+
 @command.command("passwd")
 @click.argument("name")
 @_password_option
@@ -171,19 +195,17 @@ def set_role(config: str | None, sets: tuple[str, ...], project: str, name: str,
 
 
 async def _add(storage: Storage, project: str, *, name: str, email: str, role: str, password_file: Path | None) -> User:
-    async with accounts_in(storage) as source:
-        from agentops.accounts.users import NewUser, Users
+    async with _users_in(storage) as users:
+        from agentops.accounts.users import NewUser
         from agentops.cli.passwords import read_password
 
         new = NewUser(name, email, read_password(password_file), role)
-        return await Users(source).add(operator(project), new, granted_by={"*"})
+        return await users.add(operator(project), new, granted_by={"*"})
 
 
 async def _listed(storage: Storage, project: str | None) -> Sequence[User]:
-    async with accounts_in(storage) as source:
-        from agentops.accounts.users import Users
-
-        return await Users(source).listed(project)
+    async with _users_in(storage) as users:
+        return await users.listed(project)
 
 
 def _row(user: User) -> Sequence[str]:
@@ -194,32 +216,39 @@ def _row(user: User) -> Sequence[str]:
 
 
 async def _disable(storage: Storage, project: str, name: str) -> User:
-    async with accounts_in(storage) as source:
-        from agentops.accounts.users import Users
-
-        users = Users(source)
+    async with _users_in(storage) as users:
         before = await _known(users, project, name)
         await users.disable(operator(project), name)
         return before
 
 
+async def _enable(storage: Storage, project: str, name: str) -> User:
+    async with _users_in(storage) as users:
+        before = await _known(users, project, name)
+        await users.enable(operator(project), name)
+        return before
+
+
 async def _passwd(storage: Storage, project: str, name: str, password_file: Path | None) -> User:
-    async with accounts_in(storage) as source:
-        from agentops.accounts.users import Users
+    async with _users_in(storage) as users:
         from agentops.cli.passwords import read_password
 
-        users = Users(source)
         await _known(users, project, name)
         return await users.set_password(operator(project), name, read_password(password_file))
 
 
 async def _role(storage: Storage, project: str, name: str, role: str) -> tuple[User, User]:
+    async with _users_in(storage) as users:
+        before = await _known(users, project, name)
+        return before, await users.set_role(operator(project), name, role)
+
+
+@asynccontextmanager
+async def _users_in(storage: Storage) -> AsyncGenerator[Users]:
     async with accounts_in(storage) as source:
         from agentops.accounts.users import Users
 
-        users = Users(source)
-        before = await _known(users, project, name)
-        return before, await users.set_role(operator(project), name, role)
+        yield Users(source)
 
 
 async def _known(users: Users, project: str, name: str) -> User:

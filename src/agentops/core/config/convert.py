@@ -26,6 +26,7 @@ from agentops.core.config.shapes import (
     options,
     takes_text,
 )
+from agentops.core.masking import masked_in_strangers
 from agentops.core.problem import ConfigurationError, Problem, nearest
 from agentops.core.secret import Secret
 
@@ -98,8 +99,8 @@ class Converter:
         return Outcome.FAILED
 
     def found(self) -> list[Problem]:
-        """Every problem so far, without a word of the secrets that were read."""
-        return [problem.without(self.secrets) for problem in self.problems]
+        """Every problem so far; none shows a value that is a secret elsewhere."""
+        return [problem.without_values(self.secrets) for problem in self.problems]
 
     def _typed(self, value: object, shape: Any, key: str) -> Any:
         base, limits = bare(shape)
@@ -148,13 +149,15 @@ class Converter:
         try:
             return settings(**{name: value for name, value in made.items() if value is not Outcome.ABSENT})
         except ValueError as error:
-            return self.report(key, str(error), "these settings do not go together", "change one of them")
+            said = masked_in_strangers(str(error), self.secrets)
+            return self.report(key, said, "these settings do not go together", "change one of them")
 
     def _fields(self, table: dict[str, object], settings: type[msgspec.Struct], key: str) -> dict[str, Any]:
         known = {field.encode_name: field for field in fields(settings)}
         for name in table:
             if name not in known:
-                self.report(_join(key, name), "no such setting", "it would change nothing", nearest(name, known))
+                remedy = nearest(name, known) if known else "remove it: there are no settings here"
+                self.report(_join(key, name), "no such setting", "it would change nothing", remedy)
         return {field.name: self._field(table, field, key) for field in known.values()}
 
     def _field(self, table: dict[str, object], field: FieldInfo, key: str) -> Any:
@@ -233,8 +236,11 @@ def _parsed(text: Text) -> object:
 
 
 def _shown(value: object) -> str:
+    """A long one not even in part: should it be a secret elsewhere, half of it would not be known for one."""
     text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"text of {len(value)} characters" if isinstance(value, str) else of_value(value)
 
 
 def _join(key: str, name: str) -> str:

@@ -44,12 +44,12 @@ class Layer:
         for depth, name in enumerate(path[:-1], 1):
             inner = table.setdefault(name, {})
             if not isinstance(inner, dict):
-                self._clash(".".join(path[:depth]), source)
+                self._clash(table, path[:depth], source)
                 return
             self.sources.setdefault(".".join(path[:depth]), source)
             table = cast("Table", inner)
         if isinstance(table.get(path[-1]), dict):
-            self._clash(".".join(path), source)
+            self._clash(table, path, source)
             return
         table[path[-1]] = text
         self.sources[".".join(path)] = source
@@ -77,10 +77,12 @@ class Layer:
             sources |= {k: source for k, source in self.sources.items() if k == key or k.startswith(f"{key}.")}
         return merged
 
-    def _clash(self, key: str, source: str) -> None:
+    def _clash(self, table: Table, path: Sequence[str], source: str) -> None:
+        """Neither is kept: what is wrong with one of them would be said of a key that is to be written anew."""
+        del table[path[-1]]
         self.problems.append(
             Problem(
-                key,
+                ".".join(path),
                 "set as a whole and key by key at once",
                 "which of them counts is not said",
                 "keep one of them",

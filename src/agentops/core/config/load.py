@@ -18,11 +18,11 @@ from agentops.core.deployment import (
     check_anything_served,
     check_beside,
     check_granted,
-    check_parts,
+    check_part,
     check_together,
     registry_of,
 )
-from agentops.core.discovery import find, known, where_raised
+from agentops.core.discovery import find, is_built_in, known, where_raised
 from agentops.core.lanes import Lane, check_paths, check_serves
 from agentops.core.plugin import Kind, Plugin
 from agentops.core.ports.auth import Authenticator
@@ -115,9 +115,10 @@ class _Assembly:
         try:
             return plugin(settings)
         except ConfigurationError as error:
-            self._keep(problem.within(key) for problem in error.problems)
+            self._keep_said_by(plugin, [problem.within(key) for problem in error.problems])
         except ValueError as error:
-            self._report(key, str(error), f"{plugin.__name__} refuses these settings", "change them")
+            refusal = Problem(key, str(error), f"{plugin.__name__} refuses these settings", "change them")
+            self._keep_said_by(plugin, [refusal])
         except Exception as error:  # noqa: BLE001 - a stranger's plugin may raise anything
             self._report(
                 key,
@@ -140,7 +141,9 @@ class _Assembly:
         said = self._converter.salvage(value, LaneSettings, key, path="", serve=[], open=True)
         features = [self._feature(feature, f"{key}.serve") for feature in said.serve]
         served = [feature for feature in features if feature is not None]
-        lane = Lane(said.path, served, said.auth, said.errors, open=said.open, cors=said.cors, name=name)
+        lane = Lane(
+            said.path, served, said.auth, said.errors, open=said.open, cors=said.cors, limits=said.limits, name=name
+        )
         if self._is_right(key, f"{key}.serve") and len(served) == len(features):
             self._keep(check_serves(lane))
         return lane
@@ -159,12 +162,16 @@ class _Assembly:
 
     def _check(self, lanes: Sequence[Lane], server: ServerSettings) -> None:
         made = [(key, part) for key, part in self._parts.items() if part is not None]
-        self._keep(check_parts(made))
-        if all(self._parts[f"auth.{name}"] is not None for name in self._tables["auth"]):
-            self._keep(check_beside(made, cast("dict[str, Authenticator]", self._made("auth"))))
+        auth = cast("dict[str, Authenticator]", self._made("auth"))
+        for key, part in made:
+            self._keep_said_by(type(part), check_part(key, part))
+        if len(auth) == len(self._tables["auth"]):
+            for key, part in made:
+                self._keep_said_by(type(part), check_beside(key, part, auth))
         features = [part for key, part in self._parts.items() if key.startswith("features.")]
         if all(features):
-            self._keep(check_granted(made, registry_of(cast("list[Feature]", features))))
+            told = {problem.key for problem in self._converter.problems}
+            self._keep(check_granted(made, registry_of(cast("list[Feature]", features)), told))
         unset = {
             name: [place for key, place in self._converter.unset.items() if key.startswith(f"auth.{name}.")]
             for name in self._tables["auth"]
@@ -173,7 +180,7 @@ class _Assembly:
             check_together(
                 [lane for lane in lanes if self._is_right(lane.key, f"{lane.key}.auth")],
                 known_auth=self._tables["auth"],
-                auth=cast("dict[str, Authenticator]", self._made("auth")),
+                auth=auth,
                 server=server,
                 bus=cast("Bus | None", self._parts.get("bus")),
                 limiter=cast("Limiter | None", self._parts.get("limiter")),
@@ -185,6 +192,11 @@ class _Assembly:
         """Whether nothing was found wrong with these keys themselves, or with an element of theirs."""
         wrong = {problem.key.partition("[")[0] for problem in self._converter.problems}
         return wrong.isdisjoint(keys)
+
+    def _keep_said_by(self, plugin: type[Plugin[Any]], problems: Iterable[Problem]) -> None:
+        """A plugin that we do not know may show a secret in any of its words."""
+        secrets = self._converter.secrets
+        self._keep(problems if is_built_in(plugin) else [problem.without(secrets) for problem in problems])
 
     def _keep(self, problems: Iterable[Problem]) -> None:
         for problem in problems:

@@ -59,28 +59,12 @@ def schema() -> Schema:
     }
     for each in tops[len(core) :]:
         defs[_name(refs[each])]["properties"]["use"] = {"description": "Names the plugin."}
-    properties: dict[str, Schema] = {"server": refs[ServerSettings], "events": refs[EventSettings]}
-    for section, kind in ONE_PLUGIN.items():
-        default = names[kind][DEFAULT_USE[section]] if section in DEFAULT_USE else None
-        properties[section] = {"description": _ONE_SECTIONS[section], **_table(kind, default)}
-    for section, kind in NAMED_PLUGINS.items():
-        properties[section] = {
-            "description": _NAMED_SECTIONS[section],
-            "type": "object",
-            "properties": {name: _table(kind, table) for name, table in names[kind].items()},
-            "additionalProperties": _table(kind, None),
-        }
-    properties["lanes"] = {
-        "description": "Paths: who may enter, what is served there, and how errors look. Each is isolated.",
-        "type": "object",
-        "additionalProperties": refs[LaneSettings],
-    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "agentops",
         "description": "A deployment of agentops.",
         "type": "object",
-        "properties": properties,
+        "properties": _sections(refs, names),
         "additionalProperties": False,
         "$defs": {
             "reference": _REFERENCE,
@@ -88,6 +72,27 @@ def schema() -> Schema:
             **defs,
         },
     }
+
+
+def _sections(refs: Mapping[type[Any], Schema], names: Mapping[str, Mapping[str, Schema]]) -> dict[str, Schema]:
+    """What each section may hold; `names` has the tables of the plugins of each kind."""
+    sections: dict[str, Schema] = {"server": refs[ServerSettings], "events": refs[EventSettings]}
+    for section, kind in ONE_PLUGIN.items():
+        default = names[kind][DEFAULT_USE[section]] if section in DEFAULT_USE else None
+        sections[section] = {"description": _ONE_SECTIONS[section], **_table(kind, default)}
+    for section, kind in NAMED_PLUGINS.items():
+        sections[section] = {
+            "description": _NAMED_SECTIONS[section],
+            "type": "object",
+            "properties": {name: _table(kind, table) for name, table in names[kind].items()},
+            "additionalProperties": _table(kind, None),
+        }
+    sections["lanes"] = {
+        "description": "Paths: who may enter, what is served there, and how errors look. Each is isolated.",
+        "type": "object",
+        "additionalProperties": refs[LaneSettings],
+    }
+    return sections
 
 
 def _settings_of(kind: Kind) -> dict[str, type[Settings] | None]:

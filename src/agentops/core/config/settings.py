@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from agentops.core.limits import LimitSettings
 from agentops.core.plugin import Settings
 
 ErrorStyle = Literal["plain", "detail", "error.v1", "problem", "openai"]
@@ -54,3 +55,5 @@ class LaneSettings(Settings):
     """Set to true to serve a lane without authenticators on an address that others can reach."""
     cors: list[str] = []
     """Origins whose pages may call this lane; `*` is any."""
+    limits: LimitSettings | None = None
+    """How often it may be asked; what counts is named in `[limiter]`."""

@@ -82,8 +82,11 @@ def of_value(value: object) -> str:
 
 
 def in_words(shape: Any) -> str:
-    """Say what is wanted: `a whole number from 0 to 65535`."""
+    """Say what is wanted: `a whole number from 0 to 65535`, or as its author describes it."""
     base, notes = bare(shape)
+    for note in notes:
+        if note.description is not None:
+            return note.description
     parts = [member for member in members(base) if member is not NoneType]
     if len(parts) > 1:
         words = " or ".join(in_words(part) for part in parts)

@@ -141,10 +141,12 @@ class Hub:
     def _open(self, topic: Topic[C], cursor: C, opening: bytes) -> Stream[C]:
         stream = Stream(topic, cursor, self._settings.heartbeat_seconds, opening, self._close)
         self._streams.add(stream)
+        self._signals.gauge("streams.open", len(self._streams))
         return stream
 
     def _close(self, stream: Stream[Any]) -> None:
         self._streams.discard(stream)
+        self._signals.gauge("streams.open", len(self._streams))
         self._leave(stream.topic)
 
     def _leave(self, topic: Topic[Any]) -> None:

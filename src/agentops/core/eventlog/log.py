@@ -79,10 +79,15 @@ class EventLog:
 
     def _committed(self, stored: Sequence[tuple[Append, Appended]]) -> None:
         newest: dict[tuple[str, str], Appended] = {}
+        added = sum(len(append.events) - len(appended.repeats) for append, appended in stored)
+        self._signals.count("events.stored", added)
         for append, appended in stored:
             newest[append.project, append.run] = appended
             if self._hub.reads(append.project, append.run):
                 self._hand_on(append, appended)
+            if append.status is not None:
+                self._signals.count("runs.changed", status=append.status)
+        self._signals.count("doorbells.rung", len(newest))
         for (project, run), appended in newest.items():
             self._bus.ring(Ring(project, run, appended.last))
             self._retention.grown(project, run, appended.kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -57,6 +58,7 @@ class GroupCommit:
             self._queued_events + len(append.events) > self._settings.queue_events
             or self._queued_bytes + size > self._settings.queue_bytes
         ) and self._queued_events:
+            self._signals.count("writer.refused_events", len(append.events))
             raise Unavailable("more events arrive than can be stored", code="overloaded")
         self._queued_events += len(append.events)
         self._queued_bytes += size
@@ -102,14 +104,17 @@ class GroupCommit:
                     waiting.answer.set_exception(outcome)
                 else:
                     waiting.answer.set_result(outcome)
+        self._signals.gauge("writer.waiting_events", self._queued_events)
         try:
             self._on_commit([(w.append, o) for w, o in zip(batch, outcomes, strict=True) if not isinstance(o, Refusal)])
         except Exception as error:  # noqa: BLE001 - a stranger's bus may raise anything, and the next commit waits
             self._signals.event("commit.untold", "error", error=error)
 
     async def _outcomes(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        began = time.perf_counter()
         try:
             outcomes = await self._storage.append(batch)
+            self._signals.observe("commit.seconds", time.perf_counter() - began)
             if len(outcomes) == len(batch):
                 return outcomes
             self._signals.event("storage.append_failed", "error", reason="it answered for other appends than it got")

@@ -8,14 +8,16 @@ from litestar import Litestar, Router, get
 from litestar.openapi.config import OpenAPIConfig
 
 from agentops.core.http.document import Document, documented
-from agentops.core.http.express import Express
+from agentops.core.http.express import Express, template_of
 from agentops.core.http.failures import Failures
 from agentops.core.http.gate import Gate
 from agentops.core.http.guard import PERMISSION, PUBLIC, Guard
+from agentops.core.lanes import holds
+from agentops.core.limits import Limits
 from agentops.core.problem import ConfigurationError, Problem, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from agentops.core.deployment import Deployment
@@ -66,14 +68,18 @@ def build_app(
         logging_config=None,
     )
     _refuse_undeclared(app, deployment)
+    _refuse_limits_on_nothing(app, deployment.lanes)
     express = Express(app, guards, failures)
-    app.asgi_handler = Gate(app.asgi_handler, express, deployment, vouched)
+    app.asgi_handler = Gate(app.asgi_handler, express, deployment, vouched, signals)
     return app
 
 
 def _guard(lane: Lane, deployment: Deployment, signals: Signals, down: Collection[str]) -> Guard:
     chain = [(name, deployment.auth[name]) for name in lane.auth if deployment.auth[name].armed]
-    return Guard(lane.name, chain, signals, down)
+    limits = None
+    if lane.limits is not None and deployment.limiter is not None:
+        limits = Limits(lane.path, lane.limits, deployment.limiter, signals)
+    return Guard(lane, chain, limits, signals, down)
 
 
 def _router(lane: Lane, guard: Guard) -> Router:
@@ -87,10 +93,35 @@ def _refuse_undeclared(app: Litestar, deployment: Deployment) -> None:
         problem
         for route in app.routes
         for handler in getattr(route, "route_handlers", ())
-        if any(f"{route.path}/".startswith(f"{lane.path}/") for lane in deployment.lanes)
+        if any(holds(lane.path, route.path) for lane in deployment.lanes)
         and not handler.fn.__module__.startswith("litestar.")
         for problem in _undeclared(f"{type(handler.fn).__name__} {route.path}", handler.opt, deployment.permissions)
     ]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _refuse_limits_on_nothing(app: Litestar, lanes: Sequence[Lane]) -> None:
+    """A limit that is written for no route would protect nothing, and nobody would notice."""
+    problems: list[Problem] = []
+    for lane in lanes:
+        limited = lane.limits.routes if lane.limits is not None else {}
+        routes = {
+            f"{method} {template_of(route.path).removeprefix(lane.path)}"
+            for route in app.routes
+            if holds(lane.path, route.path)
+            for method in getattr(route, "methods", ())
+        }
+        problems += [
+            Problem(
+                f"{lane.key}.limits.routes",
+                f"no route is {route!r}",
+                "the limit would never be reached",
+                nearest(route, routes),
+            )
+            for route in limited
+            if route not in routes
+        ]
     if problems:
         raise ConfigurationError(problems)
 

@@ -12,6 +12,7 @@ from litestar.openapi.spec import Operation
 from agentops.core.error_styles import media_type, render
 from agentops.core.errors import Forbidden, Refusal, Unauthorized
 from agentops.core.http.guard import PUBLIC
+from agentops.core.lanes import holds
 from agentops.core.ports.credential import DescribesCredential
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _complete(document: dict[str, Any], app: Litestar, deployment: Deployment) -
     paths = dict(document["paths"])
     used: set[ErrorStyle] = set()
     for path, method, handler in _operations(app):
-        lane = next((lane for lane in deployment.lanes if f"{path}/".startswith(f"{lane.path}/")), None)
+        lane = next((lane for lane in deployment.lanes if holds(lane.path, path)), None)
         operation = dict(paths[path][method])
         refusals: list[Refusal] = []
         if issubclass(handler.operation_class, Documented):

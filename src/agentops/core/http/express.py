@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
+from agentops.core.lanes import holds
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -22,6 +24,7 @@ EXPRESS: Final = "express"
 
 class _Route(NamedTuple):
     pattern: re.Pattern[str]
+    template: str
     handler: HTTPRouteHandler
     guard: Guard
 
@@ -40,9 +43,11 @@ class Express:
         for route in app.routes:
             for handler in getattr(route, "route_handlers", ()):
                 if handler.opt.get(EXPRESS):
-                    guard = next(guards[path] for path in guards if route.path.startswith(f"{path}/"))
+                    guard = next(guards[path] for path in guards if holds(path, route.path))
                     for method in handler.http_methods:
-                        self._routes.setdefault(method, []).append(_Route(_pattern(route.path), handler, guard))
+                        self._routes.setdefault(method, []).append(
+                            _Route(_pattern(route.path), template_of(route.path), handler, guard)
+                        )
 
     async def answers(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer the request if it is for one of these routes."""
@@ -59,11 +64,17 @@ class Express:
         """A function of its own, so that a stream holds nothing of it while it lasts."""
         request: Request[Any, Any, Any] = Request(scope, receive)
         scope["route_handler"] = route.handler
+        scope["path_template"] = route.template
         try:
             scope["user"] = await route.guard.admit(scope, route.handler.opt)
             return await route.handler.fn(request=request, **parts)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises becomes an answer
             return self._failures(request, error)
+
+
+def template_of(path: str) -> str:
+    """The path of a route as Litestar names it in a request: with the names of its parts, without their types."""
+    return re.sub(r":\w+\}", "}", path)
 
 
 def _pattern(path: str) -> re.Pattern[str]:

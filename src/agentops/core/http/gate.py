@@ -7,10 +7,12 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
 from agentops.core.ports.credential import DescribesCredential
+from agentops.core.signals import REQUEST, REQUEST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from agentops.core.http.express import Express
     from agentops.core.lanes import Lane
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.signals import Signals
     from agentops.core.vouched import Vouched
 
 METHODS: Final = b"GET, POST, PATCH, DELETE, OPTIONS"
+KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 HEADERS: Final = ("Content-Type", "X-Api-Key", "Authorization", "Last-Event-ID")
 EXPOSED: Final = b"Link, Retry-After, X-Request-ID"
 
@@ -30,6 +34,8 @@ ENCODED_SLASH: Final = "\udc2f"
 """Stands for a slash inside one part of a path: a lone surrogate, which no decoded path can hold otherwise."""
 
 CONTEXT: Final = "agentops"
+UNROUTED: Final = "unrouted"
+"""The route of what is at no route."""
 
 _PROCESS: Final = os.urandom(10).hex().encode()
 _numbers: Final = itertools.count(1)
@@ -56,11 +62,14 @@ def context_of(scope: Scope) -> Context:
 class Gate:
     """Wraps the handler of the application that routes the lanes; what is no lane's passes through."""
 
-    def __init__(self, inner: App, express: Express, deployment: Deployment, vouched: Vouched) -> None:
+    def __init__(
+        self, inner: App, express: Express, deployment: Deployment, vouched: Vouched, signals: Signals
+    ) -> None:
         self._lanes = deployment.lanes
         self._inner = inner
         self._express = express
         self._vouched = vouched
+        self._signals = signals
         self._max_body = deployment.server.max_body_bytes
         self._allowed = {lane.path: _allowed_headers(lane, deployment.auth) for lane in deployment.lanes}
 
@@ -68,6 +77,7 @@ class Gate:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
+        began = time.perf_counter()
         lane = lane_at(self._lanes, scope)
         request_id, origin = _request_id_and_origin(scope["headers"])
         scope["state"][CONTEXT] = Context(request_id.decode(), lane, send, self._max_body, self._vouched)
@@ -80,8 +90,12 @@ class Gate:
         if b"%" in scope["raw_path"]:
             scope = _with_encoded_slashes(scope)
 
+        status = 0
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                nonlocal status
+                status = message["status"]
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
@@ -90,6 +104,31 @@ class Gate:
                 await self._inner(scope, receive, send_with_headers)
         finally:
             _forget_server(scope)
+            self._tell(scope, lane, request_id, status, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, lane: Lane | None, request_id: bytes, status: int, seconds: float) -> None:
+        """By its route, never by its path: names of runs would be as many figures."""
+        user = scope.get("user")
+        route, name = scope.get("path_template", UNROUTED), lane.name if lane is not None else ""
+        self._signals.event(
+            REQUEST,
+            request_id=request_id.decode(),
+            lane=name,
+            method=scope["method"],
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 2),
+            subject=user.subject if user is not None else "",
+        )
+        self._signals.observe(
+            REQUEST_SECONDS, seconds, lane=name, method=_method(scope), route=route, status=str(status)
+        )
+
+
+def _method(scope: Scope) -> str:
+    """A client may make up methods without end; they are one."""
+    method: str = scope["method"]
+    return method if method in KNOWN_METHODS else "other"
 
 
 def _forget_server(scope: Scope) -> None:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from agentops.core.http.asgi import App, Receive, Scope, Send
     from agentops.core.identity import Identity
+    from agentops.core.lanes import Lane
+    from agentops.core.limits import Limits
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.ports.telemetry import Level
     from agentops.core.signals import Signals
 
 PUBLIC: Final = "public"
@@ -27,10 +30,16 @@ class Guard(ASGIMiddleware):
     """One per lane. An empty chain is an open lane; a chain that answers `None` throughout is a 401."""
 
     def __init__(
-        self, lane: str, chain: Sequence[tuple[str, Authenticator]], signals: Signals, down: Collection[str]
+        self,
+        lane: Lane,
+        chain: Sequence[tuple[str, Authenticator]],
+        limits: Limits | None,
+        signals: Signals,
+        down: Collection[str],
     ) -> None:
         """`down` holds the names of those that could not start: whoever would have to ask one of them is told so."""
         self._lane = lane
+        self._limits = limits
         self._chain = tuple(chain)
         self._signals = signals
         self._down = down
@@ -48,27 +57,42 @@ class Guard(ASGIMiddleware):
     async def admit(self, scope: Scope, needs: Mapping[str, Any]) -> Identity:
         """Return who is calling, if that caller may use a route with these needs; the scope keeps who vouched."""
         scope["auth"] = None
-        if needs.get(PUBLIC):
-            return ANONYMOUS
-        identity = await self._identify(scope) if self._chain else ANONYMOUS
-        if not identity.may(needs[PERMISSION]):
+        peer = scope["client"][0] if scope["client"] else None
+        if self._limits is not None:
+            await self._limits.before(peer)
+        public = needs.get(PUBLIC, False)
+        unasked = public or not self._chain
+        identity = ANONYMOUS if unasked else await self._identify(scope, Caller(scope["headers"], peer))
+        if self._limits is not None:
+            route = scope["path_template"].removeprefix(self._lane.path)
+            await self._limits.after(identity, peer, f"{scope['method']} {route}")
+        if not public and not identity.may(needs[PERMISSION]):
             raise Forbidden(f"this needs the permission {needs[PERMISSION]!r}")
         return identity
 
-    async def _identify(self, scope: Scope) -> Identity:
-        peer = scope["client"]
-        caller = Caller(scope["headers"], peer[0] if peer else None)
+    async def _identify(self, scope: Scope, caller: Caller) -> Identity:
         for name, authenticator in self._chain:
             if name in self._down:
                 raise Unavailable("credentials cannot be checked right now", code="auth_unavailable")
             try:
                 identity = await authenticator.authenticate(caller)
+            except Unauthorized:
+                self._judged("auth_invalid_key", "info")
+                raise
             except Refusal:
                 raise
             except Exception as error:
-                self._signals.event("auth.failed", "error", lane=self._lane, auth=name, reason=where_raised(error))
+                self._signals.event("auth.failed", "error", lane=self._lane.name, auth=name, reason=where_raised(error))
                 raise Unavailable("credentials cannot be checked right now", code="auth_unavailable") from error
             if identity is not None:
                 scope["auth"] = authenticator
+                self._judged("auth_success", "debug")
                 return identity
+        self._judged("auth_missing_header", "info")
         raise Unauthorized
+
+    def _judged(self, outcome: str, level: Level) -> None:
+        """Named after the lane, for those who watch one of several."""
+        lane = self._lane.name
+        self._signals.event(f"{lane}.{outcome}" if lane else outcome, level, lane=lane)
+        self._signals.count("auth", lane=lane, outcome=outcome)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import field
 
+from agentops.core.auth_header import AuthHeader
 from agentops.core.auth_settings import HeaderName, NotEmpty, check_secret
 from agentops.core.errors import Rejected
 from agentops.core.identity import DEFAULT_PROJECT, Identity
@@ -47,26 +48,19 @@ class StaticKey(Authenticator[StaticKeySettings]):
             yield from check_secret(f"keys[{index}]", key)
 
     def credential(self) -> dict[str, str]:
-        header, scheme = self.settings.header, self.settings.scheme
-        if scheme is not None and header.lower() == "authorization":
-            return {"type": "http", "scheme": scheme.lower()}
-        return {"type": "apiKey", "in": "header", "name": header}
+        return self._header.described()
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        presented = self._presented(caller)
+        presented = self._header.credential_of(caller)
         if presented is None:
             return None
         if sum(key.matches(presented) for key in self.settings.keys) == 0:
             raise Rejected(status=self.settings.wrong_key_status)
         return self._identity
 
-    def _presented(self, caller: Caller) -> str | None:
-        """An empty value presents nothing, and what follows another scheme is for another authenticator."""
-        value = caller.header(self.settings.header)
-        if not value or self.settings.scheme is None:
-            return value or None
-        scheme, _, key = value.partition(" ")
-        return key.lstrip(" ") if scheme.lower() == self.settings.scheme.lower() else None
+    @cached_property
+    def _header(self) -> AuthHeader:
+        return AuthHeader(self.settings.header, self.settings.scheme)
 
     @cached_property
     def _identity(self) -> Identity:

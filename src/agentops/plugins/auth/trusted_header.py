@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Final
 
+from agentops.core.addresses import is_within, plain_network
 from agentops.core.auth_settings import HeaderName, NotEmpty, check_secret
 from agentops.core.errors import Rejected
 from agentops.core.identity import DEFAULT_PROJECT, Identity
@@ -17,14 +18,13 @@ from agentops.core.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agentops.core.addresses import Network
     from agentops.core.ports.auth import Caller
 
 LONGEST_NAME: Final = 200
 
 _WIDEST: Final = {4: 8, 6: 7}
 """The widest networks that are private, 10.0.0.0/8 and fc00::/7: nobody's proxies need more."""
-_IN_IPV6: Final = 96
-"""The bits before an IPv4 address that is written as one of IPv6: `::ffff:10.0.0.5`."""
 
 
 class TrustedHeaderSettings(Settings, kw_only=True):
@@ -85,15 +85,7 @@ class TrustedHeader(Authenticator[TrustedHeaderSettings]):
         return Identity(_checked(subject), project or given.project, self._permissions, role=role)
 
     def _is_proxy(self, peer: str | None) -> bool:
-        if not peer:
-            return self.settings.unix
-        try:
-            address = ip_address(peer)
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
+        return is_within(peer, self._networks) if peer else self.settings.unix
 
     def _proves_itself(self, caller: Caller) -> bool:
         header, secret = self.settings.secret_header, self.settings.secret
@@ -133,16 +125,12 @@ class TrustedHeader(Authenticator[TrustedHeaderSettings]):
                 )
 
 
-def _network(text: str) -> IPv4Network | IPv6Network | None:
-    """What is meant by an address or a network; one of IPv4 in the clothes of IPv6 is one of IPv4."""
+def _network(text: str) -> Network | None:
+    """`None` for what is no address and no network; `check` says so."""
     try:
-        network = ip_network(text)
+        return plain_network(text)
     except ValueError:
         return None
-    inner = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if inner is not None and network.prefixlen >= _IN_IPV6:
-        return IPv4Network((inner, network.prefixlen - _IN_IPV6))
-    return network
 
 
 def _check_network(key: str, text: str) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import msgspec
 from litestar import Request, Response, post
 
-from agentops.core.errors import BadRequest
+from agentops.core.errors import BadRequest, TooLarge, Unavailable, UnsupportedMediaType
 from agentops.core.http.answers import Answer, json_answer
 from agentops.core.http.bodies import decode_json, read_json
 from agentops.core.http.document import documented
@@ -49,6 +49,22 @@ class Failed(msgspec.Struct):
 
 _decoder: Final = msgspec.json.Decoder(Call)
 _EXAMPLE: Final = Failed(Failure(METHOD_NOT_FOUND, "there is no method 'tools/list' here"), 1)
+_CALL: Final = documented(
+    "Call a method by JSON-RPC",
+    requestBody={"content": {"application/json": {"example": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}}},
+    responses={
+        "200": {
+            "description": "The answer, or in it why there is none",
+            "content": {"application/json": {"schema": Failed, "example": msgspec.to_builtins(_EXAMPLE)}},
+        },
+        "202": {"description": "A notification was taken"},
+    },
+    refusals=(
+        TooLarge("a body may have 8388608 bytes at most"),
+        UnsupportedMediaType("send application/json, not text/plain"),
+        Unavailable("credentials cannot be checked right now", code="auth_unavailable"),
+    ),
+)
 
 
 class Mcp(Feature[NoSettings]):
@@ -57,20 +73,7 @@ class Mcp(Feature[NoSettings]):
     permissions: ClassVar = {"mcp:call": "call the tools of the MCP endpoint"}
 
     def routes(self) -> Sequence[object]:
-        described = documented(
-            "Call a method by JSON-RPC",
-            requestBody={
-                "content": {"application/json": {"example": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}}
-            },
-            responses={
-                "200": {
-                    "description": "The answer, or in it why there is none",
-                    "content": {"application/json": {"schema": Failed, "example": msgspec.to_builtins(_EXAMPLE)}},
-                },
-                "202": {"description": "A notification was taken"},
-            },
-        )
-        return [post("/", opt={"permission": "mcp:call"}, **described)(self.call)]
+        return [post("/", opt={"permission": "mcp:call"}, **_CALL)(self.call)]
 
     async def call(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         try:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentops.core.errors import Unavailable
-from agentops.plugins.auth.hashed_keys._rows import BY_LOOKUP, Row
+from agentops.plugins.auth.hashed_keys._rows import Row, by_lookup
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIZES: Final = (1, 4, 32)
 """How many a query asks for; few, because a database prepares each once."""
 
-_QUERIES: Final = {size: f"{BY_LOOKUP} ({', '.join('?' * size)})" for size in SIZES}
+_QUERIES: Final = {size: by_lookup(size) for size in SIZES}
 
 
 class Slow(NamedTuple):

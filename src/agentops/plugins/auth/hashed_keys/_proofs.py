@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from agentops.accounts.hashing import matches
 from agentops.accounts.throttle import Throttle
-from agentops.core.errors import TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -76,25 +75,17 @@ class Proofs:
         return await asyncio.shield(task)
 
     def _may_be_asked(self, key_id: str) -> bool:
-        try:
-            self._wrong.take(key_id)
-        except TooManyRequests:
-            self._tell(key_id)
-            return False
-        return True
-
-    def _tell(self, key_id: str) -> None:
-        """Once a window, however many there are."""
-        try:
-            self._told.take(key_id)
-        except TooManyRequests:
-            return
-        self._signals.event(
-            "key.guessed",
-            "warning",
-            key=key_id,
-            meaning="somebody knows a part of this key and sends it with wrong secrets; rotate it",
-        )
+        """If not, it is told once a window, however many wrong secrets there are."""
+        if self._wrong.admits(key_id):
+            return True
+        if self._told.admits(key_id):
+            self._signals.event(
+                "key.guessed",
+                "warning",
+                key=key_id,
+                meaning="somebody knows a part of this key and sends it with wrong secrets; rotate it",
+            )
+        return False
 
     async def _ask(self, row: Row, secret: str, proof: bytes) -> bool:
         try:

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, text
 
+from agentops.accounts.keys import CREDENTIAL
+from agentops.core.addresses import is_within, plain_network
 from agentops.core.identity import Identity
 from agentops.core.permissions import ROLES, common
 from agentops.core.records import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from ipaddress import IPv4Network
 
     from agentops.core.ports.storage import Storage
 
 READ_AT_ONCE: Final = 500
 """Rows asked for in one query; databases bound how many values it may hold."""
-MAPPED_BITS: Final = 96
-"""What stands before the IPv4 address in an IPv6 address that maps one."""
 
 _COLUMNS: Final = """
     SELECT k.lookup, k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
            k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
     FROM keys k LEFT JOIN users u ON u.id = k.owner
 """
-BY_LOOKUP: Final = f"{_COLUMNS} WHERE k.lookup IN"
 _BY_ID: Final = text(f"{_COLUMNS} WHERE k.id IN :ids").bindparams(bindparam("ids", expanding=True))
 
 
@@ -56,6 +53,11 @@ class Row(NamedTuple):
         return self.expires_at if self.revoked_at is None else min(self.expires_at, self.revoked_at)
 
 
+def by_lookup(number: int) -> str:
+    """The query for so many rows at once."""
+    return f"{_COLUMNS} WHERE k.lookup IN ({', '.join('?' * number)})"
+
+
 async def rows_of(storage: Storage[Any], ids: Collection[str]) -> Sequence[Row]:
     """Those of these keys that there are."""
     every = list(ids)
@@ -74,7 +76,7 @@ def identity_of(row: Row) -> Identity | None:
     if row.role is not None and row.owner_project != row.project:
         return None
     rights = _rights(row.permissions, row.role)
-    return Identity(row.owner, row.project, rights, f"key:{row.id}", row.role, row.ends_at / 1000)
+    return Identity(row.owner, row.project, rights, f"{CREDENTIAL}{row.id}", row.role, row.ends_at / 1000)
 
 
 @lru_cache(maxsize=4096)
@@ -86,24 +88,9 @@ def _rights(permissions: str, role: str | None) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def allowed_from(networks: str, peer: str | None) -> bool:
-    """Whether a peer is in one of these networks, or there are none; one without an address is in none."""
-    listed = [_plain(ip_network(network)) for network in _texts(networks)]
-    if not listed:
-        return True
-    try:
-        address = ip_address(peer or "")
-    except ValueError:
-        return False
-    plain = getattr(address, "ipv4_mapped", None) or address
-    return any(plain in network for network in listed)
-
-
-def _plain(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """`::ffff:192.0.2.0/120` is `192.0.2.0/24`: the server may see a peer's address in either form."""
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is None or network.prefixlen < MAPPED_BITS:
-        return network
-    return ip_network((mapped, network.prefixlen - MAPPED_BITS))
+    """Whether a peer is in one of these networks, or there are none."""
+    listed = [plain_network(network) for network in _texts(networks)]
+    return not listed or is_within(peer, listed)
 
 
 def _texts(stored: str) -> list[str]:

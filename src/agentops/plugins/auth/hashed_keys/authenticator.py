@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta
 
 from agentops.accounts.key_text import PREFIX, parse_key
+from agentops.accounts.keys import CREDENTIAL
+from agentops.core.auth_header import AuthHeader
 from agentops.core.auth_settings import HeaderName
 from agentops.core.errors import Rejected
 from agentops.core.plugin import Settings
@@ -53,16 +55,15 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
 
     def __init__(self, settings: HashedKeysSettings | None = None, /, **values: object) -> None:
         super().__init__(settings, **values)
-        self._in_authorization = self.settings.header.lower() == "authorization"
+        header = self.settings.header
+        self._header = AuthHeader(header, "Bearer" if header.lower() == "authorization" else None)
 
     @property
     def prefix(self) -> str:
         return self.settings.prefix
 
     def credential(self) -> dict[str, str]:
-        if self._in_authorization:
-            return {"type": "http", "scheme": "bearer"}
-        return {"type": "apiKey", "in": "header", "name": self.settings.header}
+        return self._header.described()
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
@@ -92,7 +93,7 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
 
     async def withdrawn(self, identities: Collection[Identity]) -> Collection[Identity]:
         """Those whose row, read again, allows something else than it did."""
-        ids = {identity.credential.removeprefix("key:") for identity in identities if identity.credential}
+        ids = {identity.credential.removeprefix(CREDENTIAL) for identity in identities if identity.credential}
         held = {_without_end(identity) for row in await rows_of(self._storage, ids) if (identity := _now_of(row))}
         return [identity for identity in identities if _without_end(identity) not in held]
 
@@ -103,15 +104,8 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
 
     def _presented(self, caller: Caller) -> str | None:
         """The text of a key of this prefix; another prefix is another authenticator's."""
-        value = caller.header(self.settings.header)
-        if value is None:
-            return None
-        if self._in_authorization:
-            scheme, _, value = value.partition(" ")
-            if scheme.lower() != "bearer":
-                return None
-            value = value.strip()
-        return value if value.startswith(self.settings.prefix) else None
+        credential = self._header.credential_of(caller)
+        return credential if credential and credential.startswith(self.settings.prefix) else None
 
 
 def _now_of(row: Row) -> Identity | None:

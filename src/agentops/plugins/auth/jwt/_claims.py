@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from agentops.plugins.auth.jwt._encoding import JsonObject
 
-LATEST: Final = 2**53
-"""A moment beyond is no number that every language could have meant."""
+LARGEST: Final = 2**53
+"""A number beyond is none that every language could have meant."""
 
 LONGEST_NAME: Final = 200
 
@@ -30,7 +30,7 @@ def lifetime(claims: JsonObject, leeway: float, now: float) -> Lifetime:
     if expires is None:
         raise Unfit("it has no `exp`")
     begins = [moment - leeway for name in ("nbf", "iat") if (moment := _moment(claims, name)) is not None]
-    found = Lifetime(max(begins, default=-LATEST), expires + leeway)
+    found = Lifetime(max(begins, default=-LARGEST), expires + leeway)
     if now >= found.ends:
         raise Unfit("it has expired")
     if now < found.starts:
@@ -50,23 +50,16 @@ def require_audience(claims: JsonObject, ours: Collection[str]) -> None:
 
 def name(claims: JsonObject, claim: str) -> str | None:
     """Return a text that can be stored and shown as it is; `None` if there is no such claim."""
-    if claim not in claims:
-        return None
-    value = claims[claim]
-    if not isinstance(value, str) or not _is_presentable(value):
-        raise Unfit("a name in it is none")
-    return value
+    return _name(claims[claim]) if claim in claims else None
 
 
-def first_name(claims: JsonObject, names: Collection[str]) -> str:
+def subject(claims: JsonObject, candidates: Collection[str]) -> str:
     """Return the first of several claims that is there, where a whole number may stand for a name as well."""
-    claim = next((each for each in names if each in claims), None)
+    claim = next((each for each in candidates if each in claims), None)
     if claim is None:
         raise Unfit("it names no subject")
     value = claims[claim]
-    numbered = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LATEST
-    found = name({claim: str(value)} if numbered else claims, claim)
-    return cast("str", found)
+    return _name(str(value) if _is_whole_number(value) else value)
 
 
 def words(claims: JsonObject, claim: str) -> list[str] | None:
@@ -86,9 +79,19 @@ def _moment(claims: JsonObject, claim: str) -> float | None:
     if claim not in claims:
         return None
     value = claims[claim]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LATEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise Unfit("a moment in it is none")
     return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _is_presentable(value):
+        raise Unfit("a name in it is none")
+    return value
+
+
+def _is_whole_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _is_presentable(text: str) -> bool:

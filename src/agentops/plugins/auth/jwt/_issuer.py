@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from agentops.accounts.standing import SESSION
 from agentops.core.identity import Identity
 from agentops.core.permissions import is_permission
-from agentops.plugins.auth.jwt._claims import first_name, lifetime, name, require_audience, words
+from agentops.plugins.auth.jwt._claims import lifetime, name, require_audience, subject, words
 from agentops.plugins.auth.jwt._unfit import Unfit
 
 if TYPE_CHECKING:
@@ -67,12 +67,11 @@ class Issuer:
     """Looks at everything that costs nothing first, then at the signature, and only then at who it is."""
 
     def __init__(self, settings: IssuerSettings, keys: Keys) -> None:
-        self.name = settings.issuer
         self._settings = settings
         self._keys = keys
         self._algorithms = frozenset[str](settings.algorithms)
         self._types = frozenset(each.lower() for each in settings.types)
-        self._audience = frozenset([settings.audience] if isinstance(settings.audience, str) else settings.audience)
+        self._audience = frozenset(settings.audiences)
         self._roles = {role: frozenset(granted) for role, granted in settings.roles.items()}
         self._default = frozenset(settings.default_permissions)
 
@@ -118,7 +117,7 @@ class Issuer:
         names = self._settings.claims
         role = name(claims, names.role)
         return Identity(
-            first_name(claims, names.subject),
+            subject(claims, names.subject),
             name(claims, names.project) or self._settings.project,
             self._granted(words(claims, names.permissions), role),
             _credential(name(claims, "sid"), name(claims, "jti")),

@@ -14,7 +14,6 @@ from agentops.plugins.auth.jwt._keys import Key, Material
 
 MOST_KEYS: Final = 100
 
-
 _READERS: Final[dict[str, Callable[[JsonObject], object]]] = {
     "RSA": RSAAlgorithm.from_jwk,
     "EC": ECAlgorithm.from_jwk,
@@ -38,8 +37,8 @@ def published(document: bytes) -> tuple[Key, ...]:
 
 def _key(jwk: JsonObject) -> Key | None:
     kid, algorithm = jwk.get("kid"), jwk.get("alg")
-    named = isinstance(kid, str | None) and isinstance(algorithm, str | None)
-    if not named or not _is_for_checking(jwk) or not isinstance(jwk.get("kty"), str):
+    readable = isinstance(kid, str | None) and isinstance(algorithm, str | None)
+    if not readable or not _is_for_checking(jwk) or not isinstance(jwk.get("kty"), str):
         return None
     material = _material(jwk)
     return None if material is None else Key(material, kid, algorithm)

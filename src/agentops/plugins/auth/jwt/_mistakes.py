@@ -11,7 +11,7 @@ import msgspec
 from agentops.core.lanes import is_loopback
 from agentops.core.permissions import is_permission
 from agentops.core.problem import Problem
-from agentops.plugins.auth.jwt._keys import from_pem, is_shared, misfit
+from agentops.plugins.auth.jwt._keys import Material, from_pem, is_shared, misfit
 from agentops.plugins.auth.jwt.settings import IssuerSettings, JwtSettings
 
 KEYS: Final = ("secret", "public_key", "jwks_url")
@@ -23,13 +23,7 @@ def mistakes(settings: JwtSettings) -> Iterator[Problem]:
     for key, table in settings.tables.items():
         yield from (problem.within(key) for problem in _of_issuer(table))
     yield from _of_one_name(settings)
-    if settings.jwks_stale_seconds < settings.jwks_refresh_seconds:
-        yield Problem(
-            "jwks_stale_seconds",
-            f"{settings.jwks_stale_seconds:g} is less than jwks_refresh_seconds = {settings.jwks_refresh_seconds:g}",
-            "keys would be given up between two fetches, and everybody refused",
-            "make it several times as long",
-        )
+    yield from _of_refreshing(settings)
 
 
 def _beside(settings: JwtSettings) -> Iterator[Problem]:
@@ -47,13 +41,11 @@ def _beside(settings: JwtSettings) -> Iterator[Problem]:
 
 def _of_issuer(issuer: IssuerSettings) -> Iterator[Problem]:
     given = [name for name in KEYS if getattr(issuer, name) is not None]
-    if len(given) != 1:
-        yield Problem(
-            given[1] if given else "",
-            f"{' and '.join(given)} are given" if given else "there is no key",
-            "which of them counts is not said" if given else "there is nothing to check a token against",
-            f"give one of {', '.join(KEYS)}",
-        )
+    one_of_them = f"give one of {', '.join(KEYS)}"
+    if not given:
+        yield Problem("", "there is no key", "there is nothing to check a token against", one_of_them)
+    elif len(given) > 1:
+        yield Problem(given[1], f"{' and '.join(given)} are given", "which of them counts is not said", one_of_them)
     yield from _of_algorithms(issuer.algorithms)
     if len(given) == 1:
         yield from _of_key(issuer)
@@ -63,11 +55,11 @@ def _of_issuer(issuer: IssuerSettings) -> Iterator[Problem]:
 
 
 def _of_algorithms(algorithms: Sequence[str]) -> Iterator[Problem]:
-    shared = [each for each in algorithms if is_shared(each)]
-    others = [each for each in algorithms if not is_shared(each)]
     if not algorithms:
         yield Problem("algorithms", "the list is empty", "every token would be refused", "name those the issuer uses")
-    elif shared and others:
+    shared = [each for each in algorithms if is_shared(each)]
+    others = [each for each in algorithms if not is_shared(each)]
+    if shared and others:
         yield Problem(
             "algorithms",
             f"{shared[0]} and {others[0]} stand together",
@@ -80,12 +72,12 @@ def _of_key(issuer: IssuerSettings) -> Iterator[Problem]:
     """What is wrong with the one key that is given, where its algorithms are all of one kind."""
     if issuer.jwks_url is not None:
         yield from _of_address(issuer.jwks_url)
-    shared = {is_shared(each) for each in issuer.algorithms}
-    if len(shared) != 1:
+    kinds = {is_shared(each) for each in issuer.algorithms}
+    if len(kinds) != 1:
         return
     if issuer.secret is not None:
         yield from _of_secret(issuer.secret.reveal(), issuer.algorithms)
-    elif shared == {True}:
+    elif kinds == {True}:
         yield Problem(
             "algorithms",
             f"{issuer.algorithms[0]} needs a shared secret, and this issuer has a public key",
@@ -105,38 +97,48 @@ def _of_secret(secret: str, algorithms: Sequence[str]) -> Iterator[Problem]:
             'write it as public_key, and algorithms = ["RS256"] or another that fits it',
         )
         return
-    for algorithm in algorithms:
-        if words := misfit(secret.encode(), algorithm):
-            yield Problem(
-                "secret",
-                words,
-                "a shorter one can be guessed from any token"
-                if is_shared(algorithm)
-                else "a shared secret checks no other signature",
-                "make one with: python -c 'import secrets; print(secrets.token_hex(64))'"
-                if is_shared(algorithm)
-                else "give public_key or jwks_url in its place",
-            )
-            return
+    words = _first_misfit(secret.encode(), algorithms)
+    if words is None:
+        return
+    if is_shared(algorithms[0]):
+        yield Problem(
+            "secret",
+            words,
+            "a shorter one can be guessed from any token",
+            "make one with: python -c 'import secrets; print(secrets.token_hex(64))'",
+        )
+    else:
+        yield Problem(
+            "secret",
+            words,
+            "a shared secret checks no other signature",
+            "give public_key or jwks_url in its place",
+        )
 
 
 def _of_public_key(pem: str, algorithms: Sequence[str]) -> Iterator[Problem]:
     key = from_pem(pem)
-    if key is None:
-        private = "PRIVATE KEY" in pem
+    if key is None and "PRIVATE KEY" in pem:
         yield Problem(
             "public_key",
-            "this is a private key" if private else "this is no RSA, EC, Ed25519 or Ed448 public key in PEM",
-            "whoever reads it here could sign tokens" if private else "no token could be checked with it",
-            "write its public half: openssl pkey -in key.pem -pubout"
-            if private
-            else "it begins with -----BEGIN PUBLIC KEY-----; of a certificate: openssl x509 -pubkey -noout",
+            "this is a private key",
+            "whoever reads it here could sign tokens",
+            "write its public half: openssl pkey -in key.pem -pubout",
         )
-        return
-    for algorithm in algorithms:
-        if words := misfit(key, algorithm):
-            yield Problem("public_key", words, "its tokens would be refused", "name algorithms that fit the key")
-            return
+    elif key is None:
+        yield Problem(
+            "public_key",
+            "this is no RSA, EC, Ed25519 or Ed448 public key in PEM",
+            "no token could be checked with it",
+            "it begins with -----BEGIN PUBLIC KEY-----; of a certificate: openssl x509 -pubkey -noout",
+        )
+    elif words := _first_misfit(key, algorithms):
+        yield Problem("public_key", words, "its tokens would be refused", "name algorithms that fit the key")
+
+
+def _first_misfit(material: Material, algorithms: Sequence[str]) -> str | None:
+    """One algorithm that this key must not be used with is enough to be told."""
+    return next((words for algorithm in algorithms if (words := misfit(material, algorithm))), None)
 
 
 def _of_grants(key: str, permissions: Sequence[str]) -> Iterator[Problem]:
@@ -151,12 +153,8 @@ def _of_grants(key: str, permissions: Sequence[str]) -> Iterator[Problem]:
 
 
 def _of_address(url: str) -> Iterator[Problem]:
-    try:
-        parts, host = urlsplit(url), urlsplit(url).hostname or ""
-        parts.port  # noqa: B018 - it is read to see whether it is a number
-    except ValueError:
-        parts, host = SplitResult("", "", "", "", ""), ""
-    if not host or parts.scheme not in {"http", "https"} or not url.isprintable() or " " in url:
+    parts = _on_the_web(url)
+    if parts is None:
         yield Problem(
             "jwks_url",
             "this is no address of the web",
@@ -170,13 +168,24 @@ def _of_address(url: str) -> Iterator[Problem]:
             "addresses are shown and logged, and published keys are for everybody",
             "write it without",
         )
-    elif parts.scheme == "http" and not is_loopback(host):
+    elif parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         yield Problem(
             "jwks_url",
-            f"http to {host}, which is another machine",
+            f"http to {parts.hostname}, which is another machine",
             "whoever is on the way could put keys of their own into the answer",
             "write https://",
         )
+
+
+def _on_the_web(url: str) -> SplitResult | None:
+    """Take apart what a client could fetch; to read a host or a port that is none raises `ValueError`."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    possible = host and parts.scheme in {"http", "https"} and url.isprintable() and " " not in url
+    return parts if possible else None
 
 
 def _of_one_name(settings: JwtSettings) -> Iterator[Problem]:
@@ -185,10 +194,20 @@ def _of_one_name(settings: JwtSettings) -> Iterator[Problem]:
     for key, issuer in settings.tables.items():
         shared = any(is_shared(each) for each in issuer.algorithms)
         if kinds.setdefault(issuer.issuer, shared) != shared:
+            whose = f"the issuer {issuer.issuer!r}" if issuer.issuer else "an issuer of any name"
             yield Problem(
                 f"{key}.algorithms",
-                f"{'the issuer ' + repr(issuer.issuer) if issuer.issuer else 'an issuer of any name'} stands twice, "
-                "with a shared secret and with a public key",
+                f"{whose} stands twice, with a shared secret and with a public key",
                 "which kind of token is believed would be for the sender to choose",
                 "keep one kind, or give each an `issuer` of its own",
             )
+
+
+def _of_refreshing(settings: JwtSettings) -> Iterator[Problem]:
+    if settings.jwks_stale_seconds < settings.jwks_refresh_seconds:
+        yield Problem(
+            "jwks_stale_seconds",
+            f"{settings.jwks_stale_seconds:g} is less than jwks_refresh_seconds = {settings.jwks_refresh_seconds:g}",
+            "keys would be given up between two fetches, and everybody refused",
+            "make it several times as long",
+        )

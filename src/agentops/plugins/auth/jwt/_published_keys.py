@@ -39,7 +39,6 @@ class PublishedKeys:
         self._flight: asyncio.Future[None] | None = None
         self._waiting = 0
         self.generation = 0
-        """Another number than before: other keys than before."""
 
     def usable(self) -> bool:
         """Whether there are keys, and they were published not too long ago."""

@@ -1,4 +1,4 @@
-"""The authenticator: which tokens it judges, what it remembers of them, and when it looks for keys again."""
+"""The authenticator: what it remembers of tokens, when it looks for keys again, and which tokens it issues itself."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 
 from agentops.accounts.standing import as_of_now, changed
+from agentops.core.auth_header import AuthHeader
 from agentops.core.errors import Rejected, StartError, Unavailable
 from agentops.core.ports.auth import Authenticator
 from agentops.core.secret import Secret
 from agentops.core.signals import Signals
 from agentops.plugins.auth.jwt._clock import Clock
-from agentops.plugins.auth.jwt._encoding import has_three_parts, taken_apart
-from agentops.plugins.auth.jwt._issuer import Issuer, NoKey, Vouched
-from agentops.plugins.auth.jwt._keys import FixedKey, Key, from_pem
+from agentops.plugins.auth.jwt._encoding import has_three_parts
+from agentops.plugins.auth.jwt._issuer import NoKey, Vouched
+from agentops.plugins.auth.jwt._issuers import Issuers
 from agentops.plugins.auth.jwt._memory import Memory
 from agentops.plugins.auth.jwt._mistakes import mistakes
-from agentops.plugins.auth.jwt._published_keys import PublishedKeys
 from agentops.plugins.auth.jwt._unfit import NotOurs, Unfit
 from agentops.plugins.auth.jwt.settings import IssuerSettings, JwtSettings
 
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
-    from agentops.plugins.auth.jwt._encoding import Token
-    from agentops.plugins.auth.jwt._issuer import Keys
 
+HEADER: Final = AuthHeader("Authorization", "Bearer")
 TURN: Final = 50
 """So many tokens are judged before others get their turn on the loop."""
 
@@ -60,7 +59,7 @@ class Jwt(Authenticator[JwtSettings]):
         return mistakes(self.settings)
 
     def credential(self) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return {**HEADER.described(), "bearerFormat": "JWT"}
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
@@ -68,7 +67,7 @@ class Jwt(Authenticator[JwtSettings]):
         if self.settings.accounts:
             self._storage = rungs.storage
         self._signals = rungs.signals
-        published = [keys for keys in self._keys.values() if isinstance(keys, PublishedKeys)]
+        published = self._issuers.published
         if published:
             flights = [keys.begin(rungs.signals) for keys in published]
             await asyncio.wait(flights, timeout=self.settings.jwks_wait_seconds)
@@ -81,16 +80,15 @@ class Jwt(Authenticator[JwtSettings]):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        token = _bearer(caller.header("authorization"))
-        if token is None:
+        token = HEADER.credential_of(caller)
+        if token is None or not has_three_parts(token):
             return None
         verdict = self._verdict(token)
         if isinstance(verdict, NoKey) and await verdict.keys.look_again():
             verdict = self._verdict(token)
         if isinstance(verdict, Vouched):
             identity = await self._bounded(verdict.identity)
-            if self._shown.get(identity) != token:
-                self._shown.put(identity, token)
+            self._shown.put(identity, token)
             return identity
         if isinstance(verdict, NotOurs):
             return None
@@ -118,8 +116,8 @@ class Jwt(Authenticator[JwtSettings]):
         body = {"jti": secrets.token_hex(16), **claims, "iat": now, "exp": now + seconds}
         if issuer.issuer is not None:
             body["iss"] = issuer.issuer
-        if issuer.audience:
-            body["aud"] = issuer.audience if isinstance(issuer.audience, str) else issuer.audience[0]
+        if issuer.audiences:
+            body["aud"] = issuer.audiences[0]
         kind = issuer.types[0] if issuer.types else None
         token = jwt.encode(body, secret.reveal(), issuer.algorithms[0], headers={"typ": kind})
         verdict = self._verdict(token)
@@ -146,55 +144,15 @@ class Jwt(Authenticator[JwtSettings]):
         seen = self._seen.get(token)
         if seen is not None and seen.holds(now):
             return seen
-        verdict = self._judged(token, now)
+        verdict = self._issuers.verdict(token, now)
         if isinstance(verdict, Vouched):
             self._seen.put(token, verdict)
         return verdict
 
-    def _judged(self, token: str, now: float) -> Vouched | Unfit:
-        if len(token) > self.settings.max_bytes:
-            return Unfit("it is too long")
-        try:
-            parts = taken_apart(token)
-            issuers = self._issuers_of(parts)
-        except Unfit as unfit:
-            return unfit.without_frames()
-        return min((issuer.verdict(parts, now) for issuer in issuers), key=_rank)
-
-    def _issuers_of(self, token: Token) -> list[Issuer]:
-        """Find who could have issued it; those without a name could have issued what nobody else did."""
-        name = token.claims.get("iss")
-        if "iss" in token.claims and not isinstance(name, str):
-            raise Unfit("its issuer is no text")
-        found = self._issuers.get(name) or self._issuers.get(None)
-        if not found:
-            raise NotOurs("its issuer is not known")
-        return found
-
     @cached_property
-    def _keys(self) -> dict[str, Keys]:
-        """The keys of each issuer, by the key of its table."""
-        return {key: self._keys_of(table, key) for key, table in self.settings.tables.items()}
-
-    @cached_property
-    def _issuers(self) -> dict[str | None, list[Issuer]]:
-        """Each name's issuers: several where a key is being replaced."""
-        found: dict[str | None, list[Issuer]] = {}
-        for key, table in self.settings.tables.items():
-            found.setdefault(table.issuer, []).append(Issuer(table, self._keys[key]))
-        return found
-
-    def _keys_of(self, issuer: IssuerSettings, key: str) -> Keys:
-        if issuer.jwks_url is not None:
-            return PublishedKeys(issuer.jwks_url, issuer.issuer or key, self.settings, self.clock)
-        material = (
-            issuer.secret.reveal().encode()
-            if issuer.secret is not None
-            else from_pem(issuer.public_key.reveal() if issuer.public_key is not None else "")
-        )
-        if material is None:
-            raise StartError("a token's issuer has no key that can be used: `check()` says what is wrong")
-        return FixedKey(Key(material))
+    def _issuers(self) -> Issuers:
+        """Made when they are needed first: what is wrong with the settings is told by `check`, all at once."""
+        return Issuers(self.settings, self.clock)
 
     def _own_issuer(self) -> tuple[IssuerSettings, Secret]:
         for issuer in self.settings.tables.values():
@@ -204,16 +162,3 @@ class Jwt(Authenticator[JwtSettings]):
             "no token can be issued: none of the issuers of this `jwt` authenticator has a shared `secret`; "
             'give one a `secret` and algorithms = ["HS256"], or let people sign in where the tokens come from'
         )
-
-
-def _rank(verdict: Vouched | Unfit) -> int:
-    """Of several issuers with one name, one that knows the token counts, then one that may know its key soon."""
-    return 0 if isinstance(verdict, Vouched) else 1 if isinstance(verdict, NoKey) else 2
-
-
-def _bearer(header: str | None) -> str | None:
-    """Return what can be a token; a key without dots, or another scheme, is for another authenticator."""
-    scheme, _, token = (header or "").partition(" ")
-    if scheme.lower() != "bearer" or not has_three_parts(token):
-        return None
-    return token.lstrip(" ")

@@ -60,6 +60,10 @@ class IssuerSettings(Settings):
     project: Named = DEFAULT_PROJECT
     """Of whoever shows a token that names no project."""
 
+    @property
+    def audiences(self) -> list[str]:
+        return [self.audience] if isinstance(self.audience, str) else self.audience
+
 
 class JwtSettings(IssuerSettings):
     """`use = "jwt"`: one issuer in this table itself, or several in `issuers`, each with the keys from `issuer` on."""

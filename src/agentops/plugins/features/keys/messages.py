@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from agentops.accounts.keys import DAYS_MOST, State
+from agentops.accounts.keys import State
+from agentops.accounts.wanted_key import DAYS_MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,9 @@ from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath
 from msgspec import Meta
 
-from agentops.accounts.keys import CREDENTIAL, Granter, Wanted
+from agentops.accounts.keys import CREDENTIAL
 from agentops.accounts.keys import Keys as KeyService
+from agentops.accounts.wanted_key import Granter, Wanted
 from agentops.accounts.web import origin_of
 from agentops.core.abilities import able, unable
 from agentops.core.errors import Forbidden, StartError

@@ -2,53 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sqlalchemy import select
+from typing import TYPE_CHECKING, Final
 
 from agentops.accounts.audit import Origin
-from agentops.accounts.users import PASSWORD_LEAST, PASSWORD_MOST, NewUser
+from agentops.accounts.users import ADMIN, NewUser, refusals_of
 from agentops.core.errors import Conflict
 from agentops.core.identity import DEFAULT_PROJECT
 from agentops.core.permissions import ROLES
 from agentops.core.problem import Problem
-from agentops.sql.tables import users
-from agentops.sql.text import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agentops.accounts.users import Users
-    from agentops.core.rungs import Rungs
+    from agentops.core.signals import Signals
     from agentops.plugins.features.users.settings import FirstAdmin
+
+_CALLED: Final = {"username": "a username", "email": "an e-mail address", "password": "a password"}
 
 
 def problems(wanted: FirstAdmin | None) -> Iterator[Problem]:
-    """What would be refused when it is made."""
-    if wanted is None or wanted.password is None:
+    """What would be refused when it is made; a password that is not there yet is wanted at the first start only."""
+    if wanted is None:
         return
-    password = wanted.password.reveal()
-    if not PASSWORD_LEAST <= len(password) <= PASSWORD_MOST or not storable(password):
-        yield Problem(
-            "first_admin.password",
-            "this cannot be a password",
-            "the server would not start before there is a user",
-            f"choose one of {PASSWORD_LEAST} to {PASSWORD_MOST} characters",
-        )
+    for refusal in refusals_of(_new(wanted)):
+        field = refusal.param or ""
+        if field != "password" or wanted.password is not None:
+            yield Problem(
+                f"first_admin.{field}",
+                f"this cannot be {_CALLED[field]}",
+                "the server would not start before there is a user",
+                refusal.message,
+            )
 
 
-async def make(rungs: Rungs, service: Users, wanted: FirstAdmin | None) -> None:
+async def make(users: Users, wanted: FirstAdmin | None, signals: Signals) -> None:
     """Make the administrator, if there is no user at all."""
-    if wanted is None or wanted.password is None or await _anybody_is_there(rungs):
+    if wanted is None or wanted.password is None or await users.anybody():
         return
-    new = NewUser(wanted.username, wanted.email, wanted.password.reveal(), "admin")
     try:
-        user = await service.add(Origin(DEFAULT_PROJECT, "first start"), new, ROLES["admin"])
+        user = await users.add(Origin(DEFAULT_PROJECT, "first start"), _new(wanted), ROLES[ADMIN])
     except Conflict:
         return  # another instance started at the same moment, and was first
-    rungs.signals.event("users.first_admin", "info", username=user.username, id=user.id)
+    signals.event("users.first_admin", "info", username=user.username, id=user.id)
 
 
-async def _anybody_is_there(rungs: Rungs) -> bool:
-    async with rungs.storage.read() as connection:
-        return (await connection.execute(select(users.c.id).limit(1))).first() is not None
+def _new(wanted: FirstAdmin) -> NewUser:
+    password = "" if wanted.password is None else wanted.password.reveal()
+    return NewUser(wanted.username, wanted.email, password, ADMIN)

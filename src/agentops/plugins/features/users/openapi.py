@@ -141,6 +141,7 @@ PERMISSIONS: Final = documented(
         messages.Rights,
         rights={"role": "viewer", "permissions": ["agents:read", "runs:read", "users:self", "workflows:read"]},
     ),
+    refusals=(_UNAVAILABLE,),
 )
 ROLES: Final = documented(
     "See the roles",
@@ -150,6 +151,7 @@ ROLES: Final = documented(
         messages.Roles,
         roles={"roles": [{"role": "viewer", "permissions": ["agents:read", "runs:read", "workflows:read"]}]},
     ),
+    refusals=(_UNAVAILABLE,),
 )
 PASSWORD: Final = documented(
     "Change one's own password",

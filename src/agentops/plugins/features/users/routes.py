@@ -24,17 +24,17 @@ from agentops.core.ports.auth import Caller
 from agentops.core.ports.feature import Feature
 from agentops.core.ports.tokens import IssuesTokens
 from agentops.core.problem import Problem
-from agentops.plugins.features.users import changing, first_admin, messages, openapi, own_password
+from agentops.plugins.features.users import first_admin, messages, nobody_yet, openapi
 from agentops.plugins.features.users.settings import UsersSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 
+    from agentops.accounts.audit import Origin
     from agentops.accounts.sessions import SignedIn
     from agentops.accounts.users import User
     from agentops.core.identity import Identity
     from agentops.core.ports.auth import Authenticator
-    from agentops.core.ports.storage import Storage
     from agentops.core.rungs import Rungs
     from agentops.core.vouched import Vouched
 
@@ -65,10 +65,8 @@ class Users(Feature[UsersSettings]):
         "users:write": "make users, give them roles, and disable them",
     }
 
-    _storage: Storage
     _users: UserService
     _sessions: Sessions
-    _limits: own_password.Limits
     _issuer: SignsIn | None
     _registry: Mapping[str, str]
     _vouched: Vouched
@@ -97,20 +95,18 @@ class Users(Feature[UsersSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         given, window = self.settings, self.settings.failure_minutes * 60
-        self._storage, self._registry, self._vouched = rungs.storage, rungs.permissions, rungs.vouched
-        self._limits = own_password.Limits(
-            Throttle(given.account_failures, window), Throttle(given.address_failures, window)
-        )
+        self._registry, self._vouched = rungs.permissions, rungs.vouched
         self._users = UserService(rungs.storage)
         self._sessions = Sessions(
             rungs.storage,
             days=given.refresh_days,
             grace_seconds=given.grace_seconds,
-            by_account=self._limits.by_account,
-            by_address=self._limits.by_address,
+            by_account=Throttle(given.account_failures, window),
+            by_address=Throttle(given.address_failures, window),
         )
         self._issuer = self._issuer_of(rungs.auth)
-        await first_admin.make(rungs, self._users, given.first_admin)
+        await first_admin.make(self._users, given.first_admin, rungs.signals)
+        await nobody_yet.tell(self._users, rungs.signals)
         yield
 
     def routes(self) -> Sequence[object]:
@@ -142,18 +138,13 @@ class Users(Feature[UsersSettings]):
     async def logout(self, request: AnyRequest) -> Response[None]:
         """A refresh token is spent for its family's sake: one that was spent before may be in a thief's hands too."""
         asked = decode_json(messages.signing_out_decoder, await _json(request) or b"{}")
-        origin = origin_of(request)
         if asked.refresh_token is None:
-            identity = await self._bearer_of(request)
-            session = identity.credential.removeprefix(SESSION) if identity.credential else ""
-            origin = origin._replace(project=identity.project, actor=identity.subject, credential=identity.credential)
+            origin, session = await self._by_access_token(request)
         else:
             try:
-                signed_in = await self._sessions.refresh(origin, asked.refresh_token)
+                origin, session = await self._by_refresh_token(request, asked.refresh_token)
             except Unauthorized:
                 return Response(None)
-            session = signed_in.session
-            origin = origin._replace(project=signed_in.user.project, actor=signed_in.user.username)
         await self._sessions.logout(origin, session)
         self._vouched.changed()
         return Response(None)
@@ -184,7 +175,7 @@ class Users(Feature[UsersSettings]):
         user, origin = await self._user_of(request.user), origin_of(request)
         if user is None:
             raise Forbidden("you have no password here: another system vouches for you", code="no_password")
-        await own_password.require(self._storage, self._limits, origin, user, asked.old)
+        await self._sessions.require_password(origin, user, asked.old)
         await self._users.set_password(origin, user.username, asked.new)
         self._vouched.changed()
         return Response(None)
@@ -194,8 +185,9 @@ class Users(Feature[UsersSettings]):
 
     async def change_user(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         asked = decode_json(messages.change_decoder, await _json(request))
-        by = changing.Changer(origin_of(request), request.user.permissions)
-        user = await changing.change(self._storage, by, user_id, asked)
+        user = await self._users.change(
+            origin_of(request), user_id, request.user.permissions, role=asked.role, disabled=asked.disabled
+        )
         self._vouched.changed()
         return json_answer(messages.shown(user))
 
@@ -218,15 +210,21 @@ class Users(Feature[UsersSettings]):
         tokens = messages.Tokens(issuer.issue(claims, seconds), signed_in.refresh_token, "bearer", seconds)
         return json_answer(tokens, headers=UNSTORED)
 
-    async def _bearer_of(self, request: AnyRequest) -> Identity:
-        """Who shows one of our access tokens, on a route that lets everybody in."""
-        peer = request.scope["client"]
-        identity = await self._issuer_now().authenticate(
-            Caller(list(request.scope["headers"]), peer[0] if peer else None)
-        )
-        if identity is None or not (identity.credential or "").startswith(SESSION):
+    async def _by_access_token(self, request: AnyRequest) -> tuple[Origin, str]:
+        """Who shows one of our access tokens, on a route that lets everybody in, and its session."""
+        origin = origin_of(request)
+        identity = await self._issuer_now().authenticate(Caller(list(request.scope["headers"]), origin.address))
+        if identity is None or identity.credential is None or not identity.credential.startswith(SESSION):
             raise Unauthorized("show the access token of the session that is to end, or send its refresh token")
-        return identity
+        who = origin._replace(project=identity.project, actor=identity.subject, credential=identity.credential)
+        return who, identity.credential.removeprefix(SESSION)
+
+    async def _by_refresh_token(self, request: AnyRequest, token: str) -> tuple[Origin, str]:
+        """Whose refresh token it is, which is spent by this, and its session."""
+        origin = origin_of(request)
+        signed_in = await self._sessions.refresh(origin, token)
+        who = origin._replace(project=signed_in.user.project, actor=signed_in.user.username)
+        return who, signed_in.session
 
     async def _user_of(self, identity: Identity) -> User | None:
         user = await self._users.get(identity.subject)

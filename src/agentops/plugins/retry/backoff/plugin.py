@@ -14,8 +14,10 @@ from msgspec import Meta, field
 
 from agentops.core.errors import Unavailable
 from agentops.core.plugin import Settings
+from agentops.core.ports.health import Health
 from agentops.core.ports.retry import Retry, T
 from agentops.core.problem import Problem
+from agentops.core.signals import Signals
 from agentops.plugins.retry.backoff._faults import fault_of
 from agentops.plugins.retry.backoff._target import Target
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from agentops.core.ports.telemetry import Level
     from agentops.core.rungs import Rungs
-    from agentops.core.signals import Signals
     from agentops.plugins.retry.backoff._faults import Fault
 
 TARGETS_MOST: Final = 1_000
@@ -59,13 +60,15 @@ class BackoffSettings(Settings):
 class Backoff(Retry[BackoffSettings]):
     """Faults wait by chance, so that callers who failed together do not come back together."""
 
-    _signals: Signals
+    def __init__(self, settings: BackoffSettings | None = None, /, **values: object) -> None:
+        super().__init__(settings, **values)
+        self._signals = Signals()
+        self._targets: OrderedDict[str, Target] = OrderedDict()
+        self._random = random.Random()  # noqa: S311 - nobody gains by guessing when we come back
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         self._signals = rungs.signals
-        self._targets: OrderedDict[str, Target] = OrderedDict()
-        self._random = random.Random()  # noqa: S311 - nobody gains by guessing when we come back
         yield
 
     def check(self) -> Iterable[Problem]:
@@ -76,6 +79,15 @@ class Backoff(Retry[BackoffSettings]):
                 "waits would never grow",
                 f"write at most {self.settings.most_seconds:g}, or a larger most_seconds",
             )
+
+    @property
+    def critical(self) -> bool:
+        """Those who ask a target that is down are told; all others are served."""
+        return False
+
+    async def health(self) -> Health:
+        down = sorted(name for name, target in self._targets.items() if target.is_open)
+        return Health("degraded", {"left_alone": down}) if down else Health()
 
     async def call(
         self,

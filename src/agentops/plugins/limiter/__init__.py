@@ -1,0 +1,1 @@
+"""Limiters that come along."""
