@@ -22,7 +22,7 @@ FIGURES = {
     "start": ["uvicorn", ""],
     "pages": ["uvicorn"],
     "auth": [""] * 8,
-    "made-up-keys": ["uvicorn", "uvicorn", "granian", "granian"],
+    "made-up-keys": ["uvicorn", "granian"],
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
 import structlog
 
 from agentops.core.plugin import Settings
@@ -40,18 +42,26 @@ class Log(Telemetry[LogSettings]):
         super().__init__(settings, **values)
         pretty = self.settings.format == "pretty" or (self.settings.format == "auto" and sys.stderr.isatty())
         self._logger: Any = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr),
+            structlog.WriteLogger(sys.stderr),
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[self.settings.level]),
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 partial(_with_fields, traceback.format_exception if self.settings.level == "debug" else _places),
-                structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+                structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_written),
             ],
         )
 
     def event(self, name: str, level: Level, fields: dict[str, object]) -> None:
         self._logger.log(_LEVELS[level], name, fields=fields)
+
+
+def _written(line: dict[str, Any], **_options: object) -> str:
+    """An access log is a line for each request: this is ten times as fast, and can write all but lone surrogates."""
+    try:
+        return msgspec.json.encode(line, enc_hook=repr).decode()
+    except (UnicodeEncodeError, TypeError, ValueError):
+        return json.dumps(line, default=repr)
 
 
 def _with_fields(written: Callable[[BaseException], list[str]], _logger: object, _method: str, line: Any) -> Any:
