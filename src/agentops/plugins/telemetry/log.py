@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
 import traceback
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -16,9 +18,10 @@ from agentops.core.plugin import Settings
 from agentops.core.ports.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from agentops.core.ports.telemetry import Level
+    from agentops.core.rungs import Rungs
 
 _OWN: Final = frozenset({"event", "level", "timestamp", "exception", "exc_info", "stack", "stack_info"})
 """What a line says itself, or what structlog would take for its own and print with the variables of each frame."""
@@ -41,8 +44,9 @@ class Log(Telemetry[LogSettings]):
     def __init__(self, settings: LogSettings | None = None, /, **values: object) -> None:
         super().__init__(settings, **values)
         pretty = self.settings.format == "pretty" or (self.settings.format == "auto" and sys.stderr.isatty())
+        self._lines = _Lines(sys.stderr)
         self._logger: Any = structlog.wrap_logger(
-            structlog.WriteLogger(sys.stderr),
+            structlog.WriteLogger(cast("TextIO", self._lines)),
             wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[self.settings.level]),
             processors=[
                 structlog.processors.add_log_level,
@@ -52,8 +56,43 @@ class Log(Telemetry[LogSettings]):
             ],
         )
 
+    @asynccontextmanager
+    async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self._lines.write_out()
+
     def event(self, name: str, level: Level, fields: dict[str, object]) -> None:
         self._logger.log(_LEVELS[level], name, fields=fields)
+
+
+class _Lines:
+    """Writes what is told in one turn of the loop in one go, which is a third of the cost of a line; else at once."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._waiting: list[str] = []
+        self._is_due = False
+
+    def write(self, line: str) -> None:
+        self._waiting.append(line)
+
+    def flush(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write_out()
+            return
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self.write_out)
+
+    def write_out(self) -> None:
+        lines, self._waiting, self._is_due = self._waiting, [], False
+        if lines:
+            self._file.write("".join(lines))
+            self._file.flush()
 
 
 def _written(line: dict[str, Any], **_options: object) -> str:
