@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from agentops.core.lanes import Lane
     from agentops.core.limits import Limits
     from agentops.core.ports.auth import Authenticator
-    from agentops.core.ports.telemetry import Level
     from agentops.core.signals import Signals
 
 PUBLIC: Final = "public"
@@ -77,7 +76,7 @@ class Guard(ASGIMiddleware):
             try:
                 identity = await authenticator.authenticate(caller)
             except Unauthorized:
-                self._judged("auth_invalid_key", "info")
+                self._judged("auth_invalid_key")
                 raise
             except Refusal:
                 raise
@@ -86,13 +85,13 @@ class Guard(ASGIMiddleware):
                 raise Unavailable("credentials cannot be checked right now", code="auth_unavailable") from error
             if identity is not None:
                 scope["auth"] = authenticator
-                self._judged("auth_success", "debug")
+                self._judged("auth_success")
                 return identity
-        self._judged("auth_missing_header", "info")
+        self._judged("auth_missing_header")
         raise Unauthorized
 
-    def _judged(self, outcome: str, level: Level) -> None:
-        """Named after the lane, for those who watch one of several."""
+    def _judged(self, outcome: str) -> None:
+        """Named after the lane, for those who watch one of several; the log has a line for the request anyway."""
         lane = self._lane.name
-        self._signals.event(f"{lane}.{outcome}" if lane else outcome, level, lane=lane)
+        self._signals.event(f"{lane}.{outcome}" if lane else outcome, "debug", lane=lane)
         self._signals.count("auth", lane=lane, outcome=outcome)

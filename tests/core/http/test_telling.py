@@ -1,0 +1,90 @@
+"""What is told of each request: one line, one figure by its route, and how its credential was judged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agentops import Kit, Lane
+from agentops.testing.server import following, serving
+from tests.core.parts import Badge, Kept, Probe, storage_in, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+from agentops.plugins.features.runs import Runs
+
+SUCCESS = "auth_success"
+
+
+def kit(folder: Path, told: Kept) -> Kit:
+    lanes = [Lane("/api", serve=[Probe()], auth=["badge"], name="api"), Lane("/free", serve=[Runs()])]
+    return Kit(storage=storage_in(folder), auth={"badge": Badge()}, lanes=lanes, telemetry={"kept": told})
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "line", "outcome"),
+    [
+        ("/api/who", {"x-badge": "reader"}, ("api", "/api/who", 200, "reader"), SUCCESS),
+        ("/api/who", {"x-badge": "none"}, ("api", "/api/who", 401, ""), "auth_invalid_key"),
+        ("/api/who", {"x-badge": "forbidden"}, ("api", "/api/who", 403, ""), "auth_invalid_key"),
+        ("/api/who", {}, ("api", "/api/who", 401, ""), "auth_missing_header"),
+        (
+            "/api/refusals/Conflict?q=1",
+            {"x-badge": "reader"},
+            ("api", "/api/refusals/{name}", 409, "reader"),
+            "auth_success",
+        ),
+        ("/api/everybody", {}, ("api", "/api/everybody", 200, "anonymous"), None),
+        ("/api/none", {}, ("api", "unrouted", 404, ""), None),
+        ("/free/runs/a%2Fb/events", {}, ("", "/free/runs/{run_id}/events", 200, "anonymous"), None),
+        ("/", {}, ("", "unrouted", 404, ""), None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+async def test_a_request_is_told_by_its_route(
+    tmp_path: Path, path: str, headers: dict[str, str], line: tuple[str, str, int, str], outcome: str | None
+) -> None:
+    told = Kept()
+    async with serving(kit(tmp_path, told)) as server:
+        answer = await server.client.get(path, headers=headers | {"x-request-id": "mine"})
+        await until(lambda: told.named("request"))
+    lane, route, status, subject = line
+    (fields,) = told.named("request")
+    assert float(str(fields.pop("ms"))) > 0
+    assert fields == {
+        "request_id": "mine", "lane": lane, "method": "GET", "route": route, "status": status, "subject": subject,
+    }  # fmt: skip
+    assert answer.status_code == status
+    seconds = [labels for kind, name, _, labels in told.figures if name == "http.request.seconds"]
+    assert seconds == [{"lane": lane, "method": "GET", "route": route, "status": str(status)}]
+    judged = [labels["outcome"] for _, name, _, labels in told.figures if name == "auth"]
+    assert judged == ([outcome] if outcome else [])
+    assert len(told.named(f"api.{outcome}")) == len(judged)
+
+
+async def test_a_stream_is_told_when_it_ends_and_counted_while_it_lasts(tmp_path: Path) -> None:
+    told = Kept()
+    async with serving(kit(tmp_path, told)) as server:
+        async with following(server.client, "/free/runs/r/stream") as frames:
+            await server.client.post("/free/runs/r/events", json={"type": "a"})
+            await frames.events(1)
+            assert [fields["route"] for fields in told.named("request")] == ["/free/runs/{run_id}/events"]
+        await until(lambda: len(told.named("request")) == 2)
+    assert told.named("request")[1]["route"] == "/free/runs/{run_id}/stream"
+    assert [value for _, name, value, _ in told.figures if name == "streams.open"] == [1, 0]
+
+
+async def test_what_is_stored_is_counted(tmp_path: Path) -> None:
+    told = Kept()
+    async with serving(kit(tmp_path, told)) as server:
+        for _ in range(2):
+            await server.client.post("/free/runs/r/events", json=[{"type": "a", "key": "k"}, {"type": "b"}])
+    counted: dict[str, float] = {}
+    for _, name, value, _ in told.figures:
+        counted[name] = counted.get(name, 0) + value
+    assert counted["events.stored"] == 3
+    assert counted["doorbells.rung"] == 2
+    assert counted["writer.waiting_events"] == 0
+    assert counted["commit.seconds"] > 0
