@@ -46,6 +46,14 @@ async def test_check_prints_every_mistake_on_a_line(folder: Folder) -> None:
         assert said in done.err
 
 
+async def test_check_looks_at_the_routes_as_well(folder: Folder) -> None:
+    limits = ["--set", "limiter.use=memory", "--set", 'lanes.api.limits.routes={"GET /rums"=["1/s"]}']
+    done = await folder.agentops("check", "-c", "deployment.toml", *limits)
+    assert (done.code, done.out) == (1, "")
+    assert "lanes.api.limits.routes: no route is 'GET /rums'; " in done.err
+    assert "did you mean 'GET /runs'?" in done.err
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [("missing.toml", "missing.toml"), ("dashbord", "did you mean 'dashboard'"), (".", "Is a directory")],

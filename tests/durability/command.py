@@ -23,10 +23,12 @@ Engine = Literal["uvicorn", "granian"]
 class Command:
     """A command that is started again at the address at which it was first."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
+    def __init__(self, folder: Path, engine: Engine, *sets: str) -> None:
         self.address: Address = ("127.0.0.1", 0)
         self._folder = folder
-        self._arguments = ["--engine", engine, "--set", "events.retention=0"]
+        self._arguments = ["--engine", engine]
+        for each in ("events.retention=0", *sets):
+            self._arguments += ["--set", each]
         self._process: Process | None = None
 
     async def up(self) -> None:
@@ -65,8 +67,8 @@ class Command:
 
 
 @asynccontextmanager
-async def command(folder: Path, engine: Engine) -> AsyncIterator[Command]:
-    made = Command(folder, engine)
+async def command(folder: Path, engine: Engine, *sets: str) -> AsyncIterator[Command]:
+    made = Command(folder, engine, *sets)
     try:
         yield made
     finally:

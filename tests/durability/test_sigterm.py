@@ -49,6 +49,28 @@ async def served(request: pytest.FixtureRequest, tmp_path: Path, sqlite: Databas
                 yield made
 
 
+async def test_it_says_that_it_leaves_before_it_leaves(tmp_path: Path) -> None:
+    """New connections are taken for so long; a second signal is obeyed at once."""
+    sets = ("server.notice_seconds=1", 'lanes.api.serve=["operations","runs"]')
+    async with command(tmp_path, "uvicorn", *sets) as served:
+        for signals, within in ((1, SECONDS_TO_STOP), (2, 0.9)):
+            await served.up()
+            assert await _status(served.address, "/api/ready") == 200
+            served.terminate()
+            async with asyncio.timeout(0.9):
+                while await _status(served.address, "/api/ready") == 200:
+                    pass
+            assert await _status(served.address, "/api/live") == 200
+            if signals == 2:
+                served.terminate()
+            assert await served.ended(within) == 0
+
+
+async def _status(address: Address, path: str) -> int:
+    async with await Connection.open(address) as connection:
+        return (await connection.get(path)).status
+
+
 async def test_a_thousand_streams_do_not_hold_the_server(served: Server | Command) -> None:
     ledger = Ledger("busy")
     await served.up()

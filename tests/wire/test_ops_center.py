@@ -184,3 +184,8 @@ async def test_claims_of_either_name_say_who_is_calling(api: httpx.AsyncClient) 
         await api.post(ALICE, json={"name": "a"}, headers=token("boss", "*", **claims))
     actors = [row["actor"] for row in (await api.get("/audit", headers=ADMIN)).json()]
     assert actors == ["boss", "7", "zoe"]
+
+
+async def test_its_status_needs_no_key(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/system/status")
+    assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})

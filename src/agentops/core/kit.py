@@ -83,6 +83,7 @@ class Kit(InitPlugin):
         self._signals = Signals()
         self._events: EventLog | None = None
         self._health: HealthChecks | None = None
+        self._is_leaving = False
         self._vouched = Vouched(self.deployment.events.poll_seconds)
         self.down: dict[str, str] = {}
         """The authenticators that could not start, and why; their lanes answer 503, and all others serve."""
@@ -98,8 +99,12 @@ class Kit(InitPlugin):
         """Compose what a configuration file describes: a path, or the name of a deployment that ships."""
         from agentops.core.config.load import load
 
-        made = load(config, environ=os.environ if environ is None else environ, sets=sets)
-        return cls(**{field.name: getattr(made, field.name) for field in fields(made)})
+        return cls.of(load(config, environ=os.environ if environ is None else environ, sets=sets))
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Kit:
+        """Compose what was described; what it does not name has its default."""
+        return cls(**{field.name: getattr(deployment, field.name) for field in fields(deployment)})
 
     def app(self) -> Litestar:
         return build_app(
@@ -202,7 +207,18 @@ class Kit(InitPlugin):
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         before = {number: handler for number, handler in handlers.items() if handler not in {None, signal.SIG_IGN}}
 
+        notice = self.deployment.server.notice_seconds
+
+        def give_notice(number: int) -> None:
+            if self._health is not None:
+                self._health.draining = True
+            loop.call_later(notice, drain_first, number, None)
+
         def drain_first(number: int, frame: Any) -> None:
+            if notice and not self._is_leaving:
+                self._is_leaving = True
+                loop.call_soon_threadsafe(give_notice, number)
+                return
             loop.call_soon_threadsafe(self.drain)
             handler = before[signal.Signals(number)]
             if callable(handler):

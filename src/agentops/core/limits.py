@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 TOLD_EVERY_SECONDS: Final = 10.0
 
-RateText = Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,8}/([1-9][0-9]{0,4})?[smhd](?!\n)$")]
+RateText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[1-9][0-9]{0,8}/([1-9][0-9]{0,4})?[smhd](?!\n)$",
+        description="so many in so much time, such as 100/m or 5/30s",
+    ),
+]
 """Such as `100/m` or `5/30s`: so many in so much time."""
 Factor = Annotated[float, Meta(gt=0)]
 

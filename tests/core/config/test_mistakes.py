@@ -20,6 +20,8 @@ colour = "red"
 host = "0.0.0.0"
 prot = 1
 workers = 2
+engine = "granian"
+notice_seconds = 5
 
 [events]
 retention = "many"
@@ -46,6 +48,7 @@ keys = [{ env = "UNSET_KEY", optional = true }]
 path = "/api"
 serve = ["runs"]
 auth = ["kye"]
+limits = { caller = ["often"] }
 
 [lanes.same]
 path = "/api"
@@ -59,6 +62,7 @@ auth = ["badge"]
 
 [lanes.vault]
 path = "/vault"
+limits = { caller = ["5/s"] }
 serve = ["sample_plugins:Vault"]
 auth = ["unset"]
 
@@ -93,6 +97,9 @@ def test_every_mistake_of_a_file_is_found_at_once_one_line_each(mistakes: Find) 
         r"my.toml: lanes.api.auth: no authenticator is called 'kye'; every request .*; did you mean 'key'\?",
         r"my.toml: lanes.vault.auth: the lane is open, .*, and serves Vault, which may not be open; .*; set UNSET_KEY",
         r"my.toml: lanes.vault.auth: the lane is open, .*, and 0.0.0.0 can be reached by others; .*",
+        r"my.toml: lanes.vault.limits: nothing counts requests; .*; add a table \[limiter\] with .*",
+        r"my.toml: lanes.api.limits.caller\[0\]: .*",
+        r"my.toml: server.notice_seconds: granian stops as soon as it is told to; .*",
         r"my.toml: server.workers: 2 workers on a bus that reaches one process only \(Memory\); .*",
     ]
     unmet = [line for line in expected if not any(re.fullmatch(line, each) for each in found)]

@@ -10,6 +10,7 @@ from agentops.cli.options import deployment_options, load_deployment
 
 if TYPE_CHECKING:
     from agentops.core.deployment import Deployment
+    from agentops.core.kit import Kit
 
 
 @click.command
@@ -29,7 +30,10 @@ def command(config: str | None, sets: tuple[str, ...], connect: bool) -> None:
     """
     from agentops.cli.describing import deployment_in_words
 
-    deployment = _started_and_stopped(config, sets) if connect else load_deployment(config, sets)
+    deployment = load_deployment(config, sets)
+    kit = _built(deployment)
+    if connect:
+        _start_and_stop(kit)
     rows = list(deployment_in_words(deployment))
     width = max(len(name) for name, _ in rows)
     for name, words in rows:
@@ -37,13 +41,19 @@ def command(config: str | None, sets: tuple[str, ...], connect: bool) -> None:
     click.echo("Nothing is wrong, and every part started." if connect else "Nothing is wrong.")
 
 
-def _started_and_stopped(config: str | None, sets: tuple[str, ...]) -> Deployment:
+def _built(deployment: Deployment) -> Kit:
+    """What is wrong with routes, and with limits on them, is seen when they are made; nothing starts."""
+    from agentops.core.kit import Kit
+
+    kit = Kit.of(deployment)
+    kit.app()
+    return kit
+
+
+def _start_and_stop(kit: Kit) -> None:
     import asyncio
 
     from agentops.core.errors import StartError
-    from agentops.core.kit import Kit
-
-    kit = Kit.from_config(config, sets=sets)
 
     async def once() -> None:
         async with kit.running():
@@ -51,4 +61,3 @@ def _started_and_stopped(config: str | None, sets: tuple[str, ...]) -> Deploymen
                 raise StartError("; ".join(kit.down.values()))
 
     asyncio.run(once())
-    return kit.deployment

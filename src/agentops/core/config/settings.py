@@ -24,6 +24,8 @@ class ServerSettings(Settings):
     port: Port = 8787
     workers: Positive = 1
     engine: Literal["uvicorn", "granian"] = "uvicorn"
+    notice_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    """How long `/ready` says no before a server that was told to stop stops: as long as a balancer needs to see it."""
     max_body_bytes: Positive = 8 * 1024 * 1024
     schema: bool = True
     """Serve the OpenAPI document at `/schema`."""

@@ -114,7 +114,7 @@ class Gate:
             REQUEST,
             request_id=request_id.decode(),
             lane=name,
-            method=scope["method"],
+            method=_method(scope),
             route=route,
             status=status,
             ms=round(seconds * 1000, 2),
