@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from agentops.core.signals import Signals
 
 PAUSE_SECONDS: Final = 1.0
+
+
+async def ended(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel these, and return once they are gone; what they raise is of no interest any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def forever(signals: Signals, name: str, step: Callable[[], Awaitable[None]]) -> None:

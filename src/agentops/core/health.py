@@ -55,7 +55,7 @@ class HealthChecks:
     ) -> None:
         """`down` holds the authenticators that could not start, and why."""
         self._parts = {name: part for name, part in parts if isinstance(part, ChecksHealth)}
-        self._down = down
+        self._down = {f"auth.{name}": why for name, why in down.items()}
         self._signals = signals
         self._timeout = timeout_seconds
         self._kept = kept_seconds
@@ -67,13 +67,11 @@ class HealthChecks:
     async def report(self) -> HealthReport:
         names = list(self._parts)
         found = await asyncio.gather(*(self._current(name) for name in names))
-        components = dict(zip(names, found, strict=True)) | {
-            name: self._not_started(name) for name in (f"auth.{down}" for down in self._down)
-        }
+        components = dict(zip(names, found, strict=True)) | {name: self._not_started(name) for name in self._down}
         return HealthReport(status=_whole(components.values()), components=components)
 
     async def component(self, name: str) -> Component | None:
-        if name.removeprefix("auth.") in self._down:
+        if name in self._down:
             return self._not_started(name)
         return await self._current(name) if name in self._parts else None
 
@@ -118,7 +116,7 @@ class HealthChecks:
             self._signals.event("health.changed", level, component=name, status=component.status, **component.details)
 
     def _not_started(self, name: str) -> Component:
-        details = {"reason": self._down[name.removeprefix("auth.")]}
+        details = {"reason": self._down[name]}
         return Component(
             status="unhealthy", response_time_ms=0, critical=False, checked_at=time.time(), details=details
         )

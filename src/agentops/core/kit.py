@@ -18,7 +18,7 @@ from agentops.core.deployment import Deployment
 from agentops.core.discovery import find, where_raised
 from agentops.core.errors import AgentopsError, StartError
 from agentops.core.eventlog import EventLog
-from agentops.core.forever import forever
+from agentops.core.forever import ended, forever
 from agentops.core.health import HealthChecks
 from agentops.core.http.app import build_app
 from agentops.core.http.gate import lane_at
@@ -254,8 +254,7 @@ async def _in_background(signals: Signals, name: str, step: Callable[[], Awaitab
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
 
 
 async def _start(stack: AsyncExitStack, name: str, plugin: Plugin[Any], rungs: Rungs) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from agentops.core.eventlog.hub import Hub
 from agentops.core.eventlog.retention import Retention
 from agentops.core.eventlog.writer import GroupCommit
-from agentops.core.forever import forever
+from agentops.core.forever import ended, forever
 from agentops.core.ports.bus import Ring
 from agentops.core.ports.storage import Append, PageQuery
 from agentops.core.records import StoredEvent
@@ -56,9 +56,7 @@ class EventLog:
                 await writer
             finally:
                 silence()
-                for task in others:
-                    task.cancel()
-                await asyncio.gather(*others, return_exceptions=True)
+                await ended(*others)
 
     async def append(
         self, project: str, run: str, events: Sequence[NewEvent], status: Status | None = None

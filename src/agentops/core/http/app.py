@@ -105,7 +105,8 @@ def _refuse_limits_on_nothing(app: Litestar, lanes: Sequence[Lane]) -> None:
     """A limit that is written for no route would protect nothing, and nobody would notice."""
     problems: list[Problem] = []
     for lane in lanes:
-        limited = lane.limits.routes if lane.limits is not None else {}
+        if lane.limits is None:
+            continue
         routes = {
             f"{method} {template_of(route.path).removeprefix(lane.path)}"
             for route in app.routes
@@ -119,7 +120,7 @@ def _refuse_limits_on_nothing(app: Litestar, lanes: Sequence[Lane]) -> None:
                 "the limit would never be reached",
                 nearest(route, routes),
             )
-            for route in limited
+            for route in lane.limits.routes
             if route not in routes
         ]
     if problems:

@@ -80,7 +80,6 @@ class Gate:
         began = time.perf_counter()
         lane = lane_at(self._lanes, scope)
         request_id, origin = _request_id_and_origin(scope["headers"])
-        scope["state"][CONTEXT] = Context(request_id.decode(), lane, send, self._max_body, self._vouched)
         extra = [(b"x-request-id", request_id)]
         if lane is not None and lane.cors:
             extra += _cors(lane, origin)
@@ -90,6 +89,8 @@ class Gate:
         if b"%" in scope["raw_path"]:
             scope = _with_encoded_slashes(scope)
 
+        context = Context(request_id.decode(), lane, send, self._max_body, self._vouched)
+        scope["state"][CONTEXT] = context
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -104,25 +105,24 @@ class Gate:
                 await self._inner(scope, receive, send_with_headers)
         finally:
             _forget_server(scope)
-            self._tell(scope, lane, request_id, status, time.perf_counter() - began)
+            self._tell(scope, context, status, time.perf_counter() - began)
 
-    def _tell(self, scope: Scope, lane: Lane | None, request_id: bytes, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, context: Context, status: int, seconds: float) -> None:
         """By its route, never by its path: names of runs would be as many figures."""
         user = scope.get("user")
-        route, name = scope.get("path_template", UNROUTED), lane.name if lane is not None else ""
+        lane = context.lane.name if context.lane is not None else ""
+        method, route = _method(scope), scope.get("path_template", UNROUTED)
         self._signals.event(
             REQUEST,
-            request_id=request_id.decode(),
-            lane=name,
-            method=_method(scope),
+            request_id=context.request_id,
+            lane=lane,
+            method=method,
             route=route,
             status=status,
             ms=round(seconds * 1000, 2),
             subject=user.subject if user is not None else "",
         )
-        self._signals.observe(
-            REQUEST_SECONDS, seconds, lane=name, method=_method(scope), route=route, status=str(status)
-        )
+        self._signals.observe(REQUEST_SECONDS, seconds, lane=lane, method=method, route=route, status=str(status))
 
 
 def _method(scope: Scope) -> str:

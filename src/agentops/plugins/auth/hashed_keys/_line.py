@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentops.core.errors import Unavailable
+from agentops.core.forever import ended
 from agentops.plugins.auth.hashed_keys._rows import Row, by_lookup
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ class Line:
             yield
         finally:
             if self._asking is not None:
-                self._asking.cancel()
-                await asyncio.gather(self._asking, return_exceptions=True)
+                await ended(self._asking)
 
     async def row(self, lookup: str) -> Row | None:
         if self._slow is not None and len(self._waiting) >= self._slow.most:

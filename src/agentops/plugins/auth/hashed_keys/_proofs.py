@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentops.accounts.hashing import matches
 from agentops.accounts.throttle import Throttle
+from agentops.core.forever import ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -50,10 +51,7 @@ class Proofs:
         try:
             yield
         finally:
-            asking = list(self._asking.values())
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            await ended(*self._asking.values())
 
     def knows(self, lookup: str) -> bool:
         """Whether a secret for it was proved lately."""

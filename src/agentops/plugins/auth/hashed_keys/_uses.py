@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text
 
 from agentops.core.errors import Unavailable
-from agentops.core.forever import forever
+from agentops.core.forever import ended, forever
 from agentops.core.records import now_ms
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Uses:
         try:
             yield
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            await ended(writing)
             await self._write_last()
 
     def note(self, key_id: str, last: int | None) -> None:

@@ -13,6 +13,7 @@ import jwt
 from agentops.accounts.standing import as_of_now, changed
 from agentops.core.auth_header import AuthHeader
 from agentops.core.errors import Rejected, StartError, Unavailable
+from agentops.core.forever import ended
 from agentops.core.ports.auth import Authenticator
 from agentops.core.secret import Secret
 from agentops.core.signals import Signals
@@ -75,9 +76,7 @@ class Jwt(Authenticator[JwtSettings]):
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(*tasks)
 
     async def authenticate(self, caller: Caller) -> Identity | None:
         token = HEADER.credential_of(caller)
