@@ -16,7 +16,9 @@ from agentops.core.config.settings import EventSettings
 from agentops.core.kit import Kit
 from agentops.core.lanes import Lane
 from agentops.core.secret import Secret
+from agentops.plugins.auth.static_key import StaticKey
 from agentops.plugins.features.runs import Runs
+from agentops.plugins.features.webhooks import Webhooks
 from agentops.plugins.storage.postgres import Postgres
 from agentops.plugins.storage.sqlite import Sqlite
 from tests.durability.census import Census
@@ -59,11 +61,17 @@ class Plan:
     errors: ErrorStyle = "plain"
     inside_host: bool = False
     """Whether the kit is a plugin of another Litestar application."""
+    webhooks: bool = False
+    """Whether those on this machine can subscribe."""
 
     def app(self) -> Litestar:
+        lanes = [Lane("/api", serve=[Runs(), Census()], errors=self.errors, open=True)]
+        if self.webhooks:
+            lanes.append(Lane("/guarded", auth=["key"], serve=[Webhooks(allow=["127.0.0.1"])]))
         kit = Kit(
             storage=self.database.opened(),
-            lanes=[Lane("/api", serve=[Runs(), Census()], errors=self.errors, open=True)],
+            auth={"key": StaticKey(keys=[Secret("an operator's key")])},
+            lanes=lanes,
             events=self.events,
         )
         return Litestar([hello_from_the_host], plugins=[kit]) if self.inside_host else kit.app()

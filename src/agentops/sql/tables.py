@@ -114,3 +114,39 @@ audit: Final = Table(
     Column("request_id", Text),
     Column("details", Text, nullable=False),
 )
+
+webhooks: Final = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("kinds", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("previous_secret", Text),
+    Column("previous_until", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    Column("disabled_because", Text),
+    Column("claimed_by", Text),
+    Column("claimed_at", BigInteger),
+)
+"""`claimed_by` is the process that delivers to it now; the claim of one that died lapses."""
+
+deliveries: Final = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("webhook", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("once", Text),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("tried_at", BigInteger),
+    Column("log", Text, nullable=False, server_default="[]"),
+)
+"""What is to be sent, and what became of it; triggers add rows as well. `once` names what is told a webhook once."""

@@ -1,0 +1,97 @@
+"""Delivers what is in the outbox: each webhook's in order, several webhooks at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from agentops.core.forever import ended
+from agentops.core.records import now_ms
+from agentops.plugins.features.webhooks.sending import is_delivered
+
+if TYPE_CHECKING:
+    from agentops.core.signals import Signals
+    from agentops.plugins.features.webhooks.outbox import Attempt, Delivery, Outbox, State
+    from agentops.plugins.features.webhooks.sending import Sender
+    from agentops.plugins.features.webhooks.subscriptions import Webhook, Webhooks
+
+LOOK_SECONDS: Final = 1.0
+AT_ONCE: Final = 16
+TURN_SECONDS: Final = 30.0
+"""For how long one webhook may be served while others wait for one of the `AT_ONCE` places."""
+GONE: Final = 410
+
+
+class Courier:
+    """Its step is one look at what is due; what is being delivered goes on beside it."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        webhooks: Webhooks,
+        sender: Sender,
+        signals: Signals,
+    ) -> None:
+        self._outbox = outbox
+        self._webhooks = webhooks
+        self._sender = sender
+        self._signals = signals
+        self._served: dict[str, asyncio.Task[None]] = {}
+        self._served_at: dict[str, float] = {}
+
+    async def step(self) -> None:
+        now = now_ms()
+        heads = {head.webhook: head for head in await self._outbox.heads()}
+        self._served_at = {webhook: at for webhook, at in self._served_at.items() if webhook in heads}
+        due = [webhook for webhook, head in heads.items() if head.is_due(now) and webhook not in self._served]
+        due.sort(key=lambda webhook: self._served_at.get(webhook, 0.0))
+        for webhook in due[: AT_ONCE - len(self._served)]:
+            self._served[webhook] = asyncio.create_task(self._serve(webhook), name=f"agentops webhook {webhook}")
+        await asyncio.sleep(LOOK_SECONDS)
+
+    async def end(self) -> None:
+        """Stop in the middle: what was not noted is sent again, by whoever is next."""
+        await ended(*self._served.values())
+        await self._outbox.release()
+
+    async def _serve(self, webhook: str) -> None:
+        until = time.monotonic() + TURN_SECONDS
+        try:
+            while time.monotonic() < until and await self._outbox.claim(webhook):
+                delivery = await self._outbox.first(webhook)
+                if delivery is None or not delivery.is_due(now_ms()) or not await self._deliver(delivery):
+                    break
+            await self._outbox.release(webhook)
+        except Exception as error:  # noqa: BLE001 - a storage that is away; the next look tries again
+            self._signals.event("webhook.postponed", "warning", webhook=webhook, reason=type(error).__name__)
+        finally:
+            self._served_at[webhook] = time.monotonic()
+            self._served.pop(webhook)
+
+    async def _deliver(self, delivery: Delivery) -> bool:
+        """Whether the next one may follow at once: also behind one that is given up."""
+        webhook = await self._webhooks.by_id(delivery.webhook)
+        if webhook is None:
+            return False
+        message = f"msg_{delivery.id}_{delivery.at:x}"
+        attempt = await self._sender.send(webhook, message, delivery.kind, delivery.at, delivery.data)
+        state = delivery.state_after(now_ms(), is_delivered=is_delivered(attempt))
+        await self._outbox.note(delivery, attempt, state)
+        if not is_delivered(attempt):
+            self._tell(webhook, delivery, attempt, state)
+        if attempt.status == GONE:
+            await self._webhooks.give_up(webhook, f"its target answered {GONE}: it is gone")
+        return state != "waiting"
+
+    def _tell(self, webhook: Webhook, delivery: Delivery, attempt: Attempt, state: State) -> None:
+        self._signals.event(
+            "webhook.parked" if state == "parked" else "webhook.failed",
+            "error" if state == "parked" else "warning",
+            webhook=webhook.id,
+            host=webhook.host,
+            delivery=delivery.id,
+            kind=delivery.kind,
+            attempt=delivery.attempts + 1,
+            reason=attempt.error,
+        )

@@ -1,0 +1,112 @@
+"""Where a delivery may go: an address in public, found by name, checked, and then used as it was checked.
+
+Whoever subscribes names an address that this server calls from inside its network. Without a check that would open
+every service there that trusts its neighbours, and the credentials of the cloud's own (169.254.169.254).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import IPv4Address, IPv6Network
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from agentops.core.addresses import plain_address
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from agentops.core.addresses import Address, Network
+
+URL_MOST: Final = 2_000
+LOOKUP_SECONDS: Final = 5.0
+
+_PORTS: Final = {"http": 80, "https": 443}
+_PUBLIC_IPV6: Final = IPv6Network("2000::/3")
+_TRANSLATED: Final = IPv6Network("64:ff9b::/96")
+_6TO4: Final = IPv6Network("2002::/16")
+
+
+class NotAllowed(Exception):
+    """Nothing may be sent there; the text says why."""
+
+
+class Target(NamedTuple):
+    """Where to connect to, and what to say there: the address is one, however often its name is asked again."""
+
+    address: str
+    port: int
+    tls: bool
+    host: str
+    authority: str
+    path: str
+
+
+class Place(NamedTuple):
+    """A URL in its parts, before anybody was asked where its host is."""
+
+    tls: bool
+    host: str
+    port: int
+    authority: str
+    path: str
+
+
+def place_of(url: str) -> Place:
+    """Take apart what somebody wants called, or say what is wrong with it."""
+    if len(url) > URL_MOST or not url.isascii() or any(letter <= " " or letter == "\x7f" for letter in url):
+        raise NotAllowed(f"it is not a URL of at most {URL_MOST} plain characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise NotAllowed("it is not a URL") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise NotAllowed("it does not begin with https:// and a host")
+    if parts.username is not None or parts.password is not None:
+        raise NotAllowed("it holds a name or a password, which would be shown to whoever lists it")
+    path = parts.path or "/"
+    return Place(
+        tls=parts.scheme == "https",
+        host=parts.hostname,
+        port=port or _PORTS[parts.scheme],
+        authority=parts.netloc,
+        path=f"{path}?{parts.query}" if parts.query else path,
+    )
+
+
+async def find(place: Place, allowed: Collection[Network]) -> Target:
+    """Ask where the host is, and refuse when any answer is no public address and none of those allowed.
+
+    Plain http is for the allowed ones: on the way to any other it could be read and changed.
+    """
+    addresses = await _addresses(place)
+    for address in addresses:
+        if not any(address in network for network in allowed):
+            if not _is_public(address):
+                raise NotAllowed("its host is not at a public address")
+            if not place.tls:
+                raise NotAllowed("http:// would send it in plain text: use https://")
+    return Target(str(addresses[0]), place.port, place.tls, place.host, place.authority, place.path)
+
+
+async def _addresses(place: Place) -> list[Address]:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(LOOKUP_SECONDS):
+            found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        raise NotAllowed("its host cannot be found") from None
+    return [plain_address(str(where[0]).partition("%")[0]) for *_, where in found]
+
+
+def _is_public(address: Address) -> bool:
+    """One of IPv6 that is a way to one of IPv4 is judged as that one."""
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address in _TRANSLATED:
+        return _is_public(IPv4Address(address.packed[12:]))
+    if address in _6TO4:
+        return _is_public(IPv4Address(address.packed[2:6]))
+    return address in _PUBLIC_IPV6 and address.is_global

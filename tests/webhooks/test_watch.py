@@ -1,0 +1,145 @@
+"""What is noticed rather than done: silence, an end that comes near, refusals, ill health."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from sqlalchemy import update
+
+from agentops.core.health import HealthChecks
+from agentops.core.ports.health import Health
+from agentops.plugins.bus.memory import Memory
+from agentops.sql.tables import keys
+from tests.webhooks.client import deliveries, subscribe
+from tests.webhooks.conftest import operated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentops import Kit
+    from agentops.core.ports.storage import Storage
+    from agentops.testing.server import LiveServer
+    from tests.webhooks.receiver import Receiver
+
+SILENT = 1.0
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+async def start(server: LiveServer, run: str, events: int = 1) -> None:
+    await server.client.post("/api/runs", json={"id": run})
+    for _ in range(events):
+        await server.client.post(f"/api/runs/{run}/events", json={"type": "step", "payload": {}})
+
+
+async def test_a_silent_run_is_told_once_for_each_silence(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    async with operated(kit_of(stalled_minutes=SILENT / 60)) as server:
+        webhook = await subscribe(server, receiver.url, "run.stalled")
+        await start(server, "ended")
+        await server.client.patch("/api/runs/ended", json={"status": "completed"})
+        await start(server, "silent")
+        await start(server, "never spoke", events=0)
+        began = time.monotonic()
+        told = await receiver.has(2)
+        assert time.monotonic() - began > SILENT / 2
+        assert {each.json["data"]["run"] for each in told} == {"silent", "never spoke"}
+        assert {each.json["data"]["silentSeconds"] for each in told} == {SILENT}
+        await start(server, "silent")
+        assert (await receiver.has(3))[2].json["data"]["run"] == "silent"
+    async with operated(kit_of(stalled_minutes=SILENT / 60)) as server:
+        await start(server, "later")
+        assert (await receiver.has(4))[3].json["data"]["run"] == "later"
+        assert len(await deliveries(server, webhook)) == 4
+
+
+async def test_a_run_that_speaks_is_not_silent(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    async with operated(kit_of(stalled_minutes=SILENT / 60)) as server:
+        await subscribe(server, receiver.url, "run.stalled")
+        await start(server, "silent")
+        speaking = asyncio.create_task(_speak(server))
+        assert (await receiver.has(1))[0].json["data"]["run"] == "silent"
+        speaking.cancel()
+        assert len(receiver.received) == 1
+
+
+async def _speak(server: LiveServer) -> None:
+    while True:
+        await start(server, "speaking")
+        await asyncio.sleep(SILENT / 10)
+
+
+async def test_a_key_that_is_about_to_expire_is_told_once(
+    kit_of: Callable[..., Kit], storage_of: Callable[[], Storage[Any]], receiver: Receiver
+) -> None:
+    kit = kit_of()
+    async with operated(kit) as server:
+        webhook = await subscribe(server, receiver.url, "key.expiring", "key.created")
+        path = "/api/admin/users/ada/api-keys"
+        made = [
+            (await server.client.post(path, json={"name": name, "permissions": [], "expires_in_days": days})).json()
+            for name, days in (("long", 90), ("short", 3), ("revoked", 90))
+        ]
+        await server.client.delete(f"{path}/{made[2]['key_id']}")
+        await receiver.has(3)
+        now = int(time.time() * 1000)
+        long = keys.c.name != "short"
+        async with kit.deployment.storage.write() as connection:
+            await connection.execute(update(keys).where(long).values(created_at=now - 88 * DAY_MS))
+            await connection.execute(update(keys).values(expires_at=now + 2 * DAY_MS))
+        got = (await receiver.has(4))[3].json
+        assert (got["type"], got["data"]["name"], got["data"]["key_id"]) == ("key.expiring", "long", made[0]["key_id"])
+    async with operated(kit_of()) as server:
+        await server.client.post(path, json={"name": "another", "permissions": []})
+        await receiver.has(5)
+        told = [each["event"] for each in await deliveries(server, webhook)]
+        assert told == ["key.created", "key.expiring", *["key.created"] * 3]
+
+
+async def test_a_burst_of_refusals_is_told_once(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    async with operated(kit_of(refused_burst=5)) as server:
+        webhook = await subscribe(server, receiver.url, "auth.refused_burst", "key.created")
+        for _ in range(4):
+            await server.client.get("/api/runs", headers={"x-api-key": "wrong"})
+        await server.client.post("/api/admin/users/ada/api-keys", json={"name": "between", "permissions": []})
+        await receiver.has(1)
+        for _ in range(20):
+            await server.client.get("/api/runs", headers={"x-api-key": "wrong"})
+        got = (await receiver.has(2))[1].json
+        assert got["type"] == "auth.refused_burst"
+        assert {"lane": "api", "refused": 5, "seconds": 60}.items() <= got["data"].items()
+        await server.client.post("/api/admin/users/ada/api-keys", json={"name": "after", "permissions": []})
+        await receiver.has(3)
+        assert [each["event"] for each in await deliveries(server, webhook)].count("auth.refused_burst") == 1
+
+
+async def test_ill_health_is_told_and_its_end(
+    kit_of: Callable[..., Kit], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ailing(Memory):
+        critical = True
+        answer = Health()
+
+        async def health(self) -> Health:
+            return self.answer
+
+    monkeypatch.setitem(cast("dict[str, Any]", HealthChecks.__init__.__kwdefaults__), "kept_seconds", 0.0)
+    bus = Ailing()
+    async with operated(kit_of(bus)) as server:
+        await subscribe(server, receiver.url, "health.changed")
+        bus.answer = Health("unhealthy", {"reason": "it is away"})
+        got = (await receiver.has(1))[0].json["data"]
+        assert {"component": "bus", "status": "unhealthy", "reason": "it is away"}.items() <= got.items()
+        bus.answer = Health()
+        got = (await receiver.has(2))[1].json["data"]
+        assert (got["component"], got["status"]) == ("bus", "healthy")
+
+
+async def test_a_budget_that_is_used_up_is_told(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    kit = kit_of()
+    async with operated(kit) as server:
+        await subscribe(server, receiver.url, "budget.reached")
+        kit._signals.event("budget.reached", budget="monthly", spent=100.0)
+        got = (await receiver.has(1))[0].json
+        assert (got["type"], got["data"]["budget"], got["data"]["spent"]) == ("budget.reached", "monthly", 100.0)
