@@ -17,6 +17,7 @@ from agentops.cli.failures import INTERRUPTED, Failure, explain
 COMMANDS: Final = {
     "serve": "Serve a deployment.",
     "check": "Say what is wrong with a deployment, or what it is.",
+    "doctor": "Say what is wrong where a deployment runs.",
     "init": "Write a configuration file to start from.",
     "schema": "Print the JSON Schema of configuration files.",
     "users": "Make and change the users who sign in with a password.",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
 from agentops.cli.failures import Failure, NotNow
+from agentops.cli.reaching import checked_key, checked_url
 
 if TYPE_CHECKING:
     from agentops.cli.tailing.lane import Lane
@@ -45,7 +45,7 @@ def command(run: str, *, follow: bool, url: str, key: str | None, after: int, as
     """
     from agentops.cli.tailing.lane import Lane, Lost
 
-    lane = Lane(_checked_url(url), _checked_key(key))
+    lane = Lane(checked_url(url, like="http://127.0.0.1:8787/api"), checked_key(key))
     try:
         exists = lane.has_run(run)
     except Lost as lost:
@@ -90,20 +90,3 @@ def _gap(event: ServerSentEvent) -> str:
         return printable(f"gap: what came after {gap['after']} and before {gap['oldest']} was deleted by retention")
     except (ValueError, KeyError, TypeError):
         return "gap: some events were deleted by retention"
-
-
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    try:
-        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or not url.isascii() or not url.isprintable() or " " in url:
-        raise click.UsageError(f"--url {url!r} is no address: write it like http://127.0.0.1:8787/api")
-    return url.rstrip("/")
-
-
-def _checked_key(key: str | None) -> str | None:
-    if key and not (key.isascii() and key.isprintable()):
-        raise click.UsageError("the key holds characters that a header cannot carry")
-    return key

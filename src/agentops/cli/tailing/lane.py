@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from agentops.cli.failures import Failure
+from agentops.cli.reaching import connection_to, reason
 from agentops.cli.tailing.lines import printable
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Lane(NamedTuple):
             while piece := answer.read1(65536):
                 yield piece
         except (OSError, http.client.HTTPException) as error:
-            raise Lost(_reason(error)) from error
+            raise Lost(reason(error)) from error
         finally:
             connection.close()
 
@@ -76,25 +77,23 @@ class Lane(NamedTuple):
         try:
             return answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise Lost(_reason(error)) from error
+            raise Lost(reason(error)) from error
         finally:
             connection.close()
 
     def _ask(
         self, path: str, headers: Mapping[str, str]
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        base = urlsplit(self.url)
-        kind = http.client.HTTPSConnection if base.scheme == "https" else http.client.HTTPConnection
-        connection = kind(base.hostname or "", base.port, timeout=CONNECT_SECONDS)
+        connection = connection_to(self.url, CONNECT_SECONDS)
         try:
             connection.connect()
             connection.sock.settimeout(SILENCE_SECONDS)
             key = {"x-api-key": self.key, "authorization": f"Bearer {self.key}"} if self.key else {}
-            connection.request("GET", base.path.rstrip("/") + path, headers={**headers, **key})
+            connection.request("GET", urlsplit(self.url).path.rstrip("/") + path, headers={**headers, **key})
             answer = self._accepted(connection.getresponse())
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise Lost(_reason(error)) from error
+            raise Lost(reason(error)) from error
         except BaseException:
             connection.close()
             raise
@@ -120,11 +119,3 @@ class Lane(NamedTuple):
 
 class _NotFoundError(Failure):
     """What stands unless whoever asked knows better what was not found."""
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror[:1].lower()}{error.strerror[1:]}"
-    return "the connection broke off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
@@ -14,16 +15,18 @@ from redis.exceptions import RedisError
 
 from agentops.core.errors import Unavailable
 from agentops.core.plugin import Settings
+from agentops.core.ports.diagnosis import Finding, Question, fine
 from agentops.core.ports.health import Health
 from agentops.core.ports.limiter import Limiter, Verdict
 from agentops.core.problem import Problem
+from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
+    from agentops.core.ports.diagnosis import Reads
     from agentops.core.ports.limiter import Rate
-    from agentops.core.rungs import Rungs
 
 CONNECTIONS_MOST: Final = 16
 
@@ -140,6 +143,21 @@ class Redis(Limiter[RedisSettings]):
     async def health(self) -> Health:
         await self._client.ping()
         return Health()
+
+    def questions(self, storage: Reads) -> Iterable[Question]:
+        yield Question("Redis", self._reachable)
+
+    async def _reachable(self) -> Iterable[Finding]:
+        began = time.monotonic()
+        try:
+            async with self.life(Rungs()):
+                await self.health()
+        except (RedisError, OSError) as error:
+            what = f"Redis does not answer ({type(error).__name__})"
+            why = 'nobody is limited, or all are refused where a lane says `when_down = "closed"`'
+            remedy = "see that it runs, and that its address and password in the url are right"
+            return [Finding("failing", Problem("url", what, why, remedy))]
+        return [fine(f"Redis answers in {(time.monotonic() - began) * 1000:.0f} ms")]
 
     async def hit(self, key: str, rates: Sequence[Rate], cost: int = 1) -> Verdict:
         numbers = [number for rate in rates for number in (rate.amount, rate.seconds)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
@@ -15,16 +16,19 @@ from agentops.core.auth_settings import HeaderName
 from agentops.core.errors import Rejected
 from agentops.core.plugin import Settings
 from agentops.core.ports.auth import Authenticator
+from agentops.core.ports.diagnosis import Question
+from agentops.plugins.auth.hashed_keys._diagnosis import ending
 from agentops.plugins.auth.hashed_keys._line import Line, Slow
 from agentops.plugins.auth.hashed_keys._proofs import Proofs
 from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, rows_of
 from agentops.plugins.auth.hashed_keys._uses import Uses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection
+    from collections.abc import AsyncGenerator, Collection, Iterable
 
     from agentops.core.identity import Identity
     from agentops.core.ports.auth import Caller
+    from agentops.core.ports.diagnosis import Reads
     from agentops.core.ports.storage import Storage
     from agentops.core.rungs import Rungs
     from agentops.plugins.auth.hashed_keys._rows import Row
@@ -96,6 +100,9 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
         ids = {identity.credential.removeprefix(CREDENTIAL) for identity in identities if identity.credential}
         held = {_without_end(identity) for row in await rows_of(self._storage, ids) if (identity := _now_of(row))}
         return [identity for identity in identities if _without_end(identity) not in held]
+
+    def questions(self, storage: Reads) -> Iterable[Question]:
+        yield Question("keys that end", partial(ending, storage, self.settings.prefix))
 
     async def _row_of(self, lookup: str) -> Row | None:
         """Also for a known key it is read anew; only the line is another."""

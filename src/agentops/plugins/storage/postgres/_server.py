@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -104,6 +105,13 @@ def unavailable(error: BaseException) -> Unavailable | None:
     ):
         return None
     return Unavailable("nothing can be stored or read now: the database cannot be reached or is overloaded")
+
+
+@cache
+def numbered(query: str) -> str:
+    """The driver's own way to write where the values go: `$1`, `$2`."""
+    first, *rest = query.split("?")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -14,18 +13,21 @@ from agentops.core.config.settings import Positive, Seconds
 from agentops.core.plugin import Settings
 from agentops.core.problem import Problem
 from agentops.core.secret import Secret
-from agentops.plugins.storage.postgres import _migrating, _reads
+from agentops.plugins.storage.postgres import _diagnosis, _migrating, _reads
 from agentops.plugins.storage.postgres._prune import prune_some
-from agentops.plugins.storage.postgres._server import SCHEMES, Server, translated
+from agentops.plugins.storage.postgres._server import SCHEMES, Server, numbered, translated
 from agentops.plugins.storage.postgres._writer import Writer
 from agentops.sql import runs
+from agentops.sql.diagnosis import questions_on
 from agentops.sql.migrating import at_head, require_head
 from agentops.sql.storage import SqlStorage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from agentops.core.errors import Refusal
+    from agentops.core.ports.diagnosis import Question, Reads
     from agentops.core.ports.storage import Append, Appended, FeedItem, Page, PageQuery
     from agentops.core.rungs import Rungs
 
@@ -124,8 +126,15 @@ class Postgres(SqlStorage[PostgresSettings]):
 
     async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
         async with self._driver() as connection:
-            rows: Sequence[Sequence[Any]] = await connection.fetch(_numbered(query), *values)
+            rows: Sequence[Sequence[Any]] = await connection.fetch(numbered(query), *values)
             return rows
+
+    def peek(self) -> AbstractAsyncContextManager[Reads]:
+        return _diagnosis.peek(self._server)
+
+    def questions(self, storage: Reads) -> Iterator[Question]:
+        yield from questions_on(storage, migrates=self.settings.migrate)
+        yield from _diagnosis.questions_of(storage, self.settings.pool_size + 1)
 
     @asynccontextmanager
     async def _driver(self) -> AsyncGenerator[Any]:
@@ -138,13 +147,6 @@ class Postgres(SqlStorage[PostgresSettings]):
             require_head(stored)
         elif not at_head(stored):
             await _migrating.migrate(self._server)
-
-
-@cache
-def _numbered(query: str) -> str:
-    """The driver's own way to write where the values go: `$1`, `$2`."""
-    first, *rest = query.split("?")
-    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
 
 
 def _engine(server: Server, size: int) -> AsyncEngine:

@@ -12,9 +12,10 @@ import aiosqlite
 from sqlalchemy import AsyncAdaptedQueuePool, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from agentops.core.errors import Unavailable
 from agentops.core.plugin import Settings
 from agentops.core.problem import Problem
-from agentops.plugins.storage.sqlite import _migrating, _reads
+from agentops.plugins.storage.sqlite import _diagnosis, _migrating, _reads
 from agentops.plugins.storage.sqlite._append import append_batch
 from agentops.plugins.storage.sqlite._backup import backup
 from agentops.plugins.storage.sqlite._checkpoints import Checkpoints
@@ -28,14 +29,16 @@ from agentops.plugins.storage.sqlite._connections import (
 )
 from agentops.plugins.storage.sqlite._prune import prune_some
 from agentops.plugins.storage.sqlite._threads import READERS, Threads
+from agentops.sql.diagnosis import questions_on
 from agentops.sql.storage import SqlStorage
 from agentops.sql.text import storable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
     from agentops.core.errors import Refusal
+    from agentops.core.ports.diagnosis import Question, Reads
     from agentops.core.ports.storage import Append, Appended, FeedItem, Page, PageQuery
     from agentops.core.rungs import Rungs
 
@@ -160,6 +163,20 @@ class Sqlite(SqlStorage[SqliteSettings]):
 
     async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
         return await self._readers.run(_reads.rows, query, values)
+
+    @asynccontextmanager
+    async def peek(self) -> AsyncGenerator[Reads]:
+        if not self.path.exists():
+            raise Unavailable(
+                f"there is no database {str(self.path.absolute())!r}: a server makes it at its first start"
+            )
+        peek = _diagnosis.Peek(self.path)
+        await peek.read_rows("SELECT 1 FROM sqlite_schema LIMIT 1")
+        yield peek
+
+    def questions(self, storage: Reads) -> Iterator[Question]:
+        yield from questions_on(storage, migrates=self.settings.migrate)
+        yield from _diagnosis.questions_of(self.path, self.settings.synchronous)
 
     async def backup(self, target: Path, progress: Callable[[int, int], None]) -> None:
         loop = asyncio.get_running_loop()

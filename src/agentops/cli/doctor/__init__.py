@@ -1,0 +1,1 @@
+"""What `agentops doctor` asks, each question a function of its own, and how it shows what was found."""
