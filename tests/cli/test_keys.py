@@ -73,6 +73,14 @@ async def test_a_key_is_made_replaced_and_revoked(accounts: Accounts) -> None:
     assert await accounts.trail() == [(f"key.{action}", old["id"]) for action in ("create", "rotate", "revoke")]
 
 
+async def test_a_key_may_have_rates_of_its_own(accounts: Accounts) -> None:
+    made = await accounts(*CREATE, "--rate", "9/s", "--rate", "100/h", "--set", "limiter.use=memory")
+    assert made.code == 0, made
+    assert ", at most 9/s and 100/h." in made.err
+    (key,) = await accounts.lines("keys", "list", "--json")
+    assert key["rates"] == ["9/s", "100/h"]
+
+
 async def test_of_a_key_that_may_do_nothing_it_is_said_how_one_that_may_is_made(accounts: Accounts) -> None:
     made = await accounts(*CREATE)
     (key,) = await accounts.lines("keys", "list", "--json")
@@ -176,6 +184,8 @@ async def test_a_key_belongs_to_the_id_of_a_user_and_not_to_the_name(accounts: A
         ([*CREATE, "--days", str(DAYS_MOST + 1)], 2, f"1<=x<={DAYS_MOST}"),
         ([*CREATE, "--permission", "runs:raed"], 1, "there is no permission 'runs:raed'"),
         ([*CREATE, "--network", "192.0.2.1/24"], 1, "'192.0.2.1/24' is no address or network"),
+        ([*CREATE, "--rate", "9/s"], 1, "add a table [limiter]"),
+        ([*CREATE, "--rate", "9", "--set", "limiter.use=memory"], 1, "'9' is no rate"),
         (["keys", "create", "--owner", " ", "--name", "ci"], 1, "a key's owner is 1 to "),
         (["keys", "create", "--owner", "\udcff", "--name", "ci"], 1, "a key's owner is 1 to "),
         (["keys", "revoke", "\udcff"], 1, "has no key of this id"),

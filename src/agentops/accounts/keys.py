@@ -49,6 +49,7 @@ class Key(NamedTuple):
     project: str
     permissions: Sequence[str]
     networks: Sequence[str]
+    rates: Sequence[str]
     created_at: int
     expires_at: int
     revoked_at: int | None
@@ -126,7 +127,7 @@ class Keys:
         async with self._storage.read() as connection:
             old = await _one(connection, origin.project, owner, key_id)
         _check_rotates(old)
-        wanted = Wanted(old.owner, old.name, DAYS_MOST, old.permissions, old.networks)
+        wanted = Wanted(old.owner, old.name, DAYS_MOST, old.permissions, old.networks, old.rates)
         check_grant(wanted, granter)
         now = now_ms()
         new, text, row = await self._made(old.project, wanted, now, now + old.expires_at - old.created_at)
@@ -155,6 +156,7 @@ class Keys:
             project=project,
             permissions=sorted(set(wanted.permissions)),
             networks=list(wanted.networks),
+            rates=list(wanted.rates),
             created_at=now,
             expires_at=expires_at,
             revoked_at=None,
@@ -164,6 +166,7 @@ class Keys:
             **key._asdict(),
             "permissions": msgspec.json.encode(key.permissions).decode(),
             "networks": msgspec.json.encode(key.networks).decode(),
+            "rates": msgspec.json.encode(key.rates).decode(),
             "lookup": parsed.lookup,
             "prefix": self._prefix,
             "hash": await hashed(parsed.secret),
@@ -212,6 +215,7 @@ def _key(row: RowMapping) -> Key:
     values: dict[str, Any] = {name: row[name] for name in Key._fields}
     values["permissions"] = msgspec.json.decode(row["permissions"], type=list[str])
     values["networks"] = msgspec.json.decode(row["networks"], type=list[str])
+    values["rates"] = msgspec.json.decode(row["rates"], type=list[str])
     return Key(**values)
 
 
@@ -222,7 +226,7 @@ def _told(key: Key) -> dict[str, object]:
         "permissions": key.permissions,
         "expires_at": key.expires_at,
     }
-    return {**told, "networks": key.networks} if key.networks else told
+    return told | {name: what for name, what in (("networks", key.networks), ("rates", key.rates)) if what}
 
 
 def _check_rotates(key: Key) -> None:

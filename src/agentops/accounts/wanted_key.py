@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentops.core.errors import BadRequest, Forbidden
+from agentops.core.limits import RATE
 from agentops.core.permissions import beyond, unknown
 from agentops.sql.text import storable
 
@@ -16,6 +18,7 @@ DAYS_MOST: Final = 365
 NAME_MOST: Final = 200
 NETWORKS_MOST: Final = 50
 NETWORK_LONGEST: Final = 50
+RATES_MOST: Final = 8
 TOLD_MOST: Final = 60
 """How much of what was refused is told in the error."""
 
@@ -28,6 +31,7 @@ class Wanted(NamedTuple):
     days: int
     permissions: Sequence[str]
     networks: Sequence[str] = ()
+    rates: Sequence[str] = ()
 
 
 class Granter(NamedTuple):
@@ -47,6 +51,7 @@ def check_wanted(project: str, wanted: Wanted, granter: Granter) -> None:
     if not 1 <= wanted.days <= DAYS_MOST:
         raise BadRequest(f"a key lives for 1 to {DAYS_MOST} days", param="expires_in_days")
     _check_networks(wanted.networks)
+    _check_rates(wanted.rates)
     check_grant(wanted, granter)
 
 
@@ -67,6 +72,15 @@ def _check_networks(networks: Sequence[str]) -> None:
         if not _is_network(network):
             message = f"{network[:TOLD_MOST]!r} is no address or network; write 192.0.2.7 or 192.0.2.0/24"
             raise BadRequest(message, param="allowed_ips")
+
+
+def _check_rates(rates: Sequence[str]) -> None:
+    if len(rates) > RATES_MOST:
+        raise BadRequest(f"a key may have {RATES_MOST} rates at most", param="rate_limits")
+    for rate in rates:
+        if not re.match(RATE, rate):
+            message = f"{rate[:TOLD_MOST]!r} is no rate; write so many in so much time, such as 100/m or 5/30s"
+            raise BadRequest(message, param="rate_limits")
 
 
 def _is_network(text: str) -> bool:

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
 
     from agentops.accounts.keys import Key
 
-HEADS: Final = ("id", "key", "name", "owner", "state", "made", "expires", "last used", "networks", "permissions")
+HEADS: Final = (
+    "id",
+    "key",
+    "name",
+    "owner",
+    "state",
+    "made",
+    "expires",
+    "last used",
+    "networks",
+    "rates",
+    "permissions",
+)
 
 
 def row(key: Key) -> Sequence[str]:
@@ -25,6 +37,7 @@ def row(key: Key) -> Sequence[str]:
         key.state,
         *times,
         ",".join(key.networks),
+        ",".join(key.rates),
         ",".join(key.permissions),
     )
 
@@ -32,8 +45,9 @@ def row(key: Key) -> Sequence[str]:
 def in_words(key: Key) -> str:
     rights = ", ".join(key.permissions) or "nothing"
     place = f", from {', '.join(key.networks)} only" if key.networks else ""
+    rates = f", at most {' and '.join(key.rates)}" if key.rates else ""
     until = moment(key.expires_at)
-    return f"{key.name!r} of {key.owner!r} in project {key.project!r}, good until {until}, for {rights}{place}"
+    return f"{key.name!r} of {key.owner!r} in project {key.project!r}, good until {until}, for {rights}{place}{rates}"
 
 
 def nothing_allowed(key: Key, registry: Iterable[str]) -> str:

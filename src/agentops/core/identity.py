@@ -24,6 +24,8 @@ class Identity:
     role: str | None = None
     expires_at: float | None = None
     """When the credential ends, in seconds since the epoch; a stream that was opened with it ends then too."""
+    rates: tuple[str, ...] = ()
+    """How often this credential may be used, such as `100/m`; without any, as often as its lane says of a caller."""
 
     def __post_init__(self) -> None:
         wrong = sorted(text for text in self.permissions if not is_permission(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 TOLD_EVERY_SECONDS: Final = 10.0
 
+RATE: Final = r"^[1-9][0-9]{0,8}/([1-9][0-9]{0,4})?[smhd](?!\n)$"
 RateText = Annotated[
     str,
     Meta(
-        pattern=r"^[1-9][0-9]{0,8}/([1-9][0-9]{0,4})?[smhd](?!\n)$",
+        pattern=RATE,
         description="so many in so much time, such as 100/m or 5/30s",
     ),
 ]
@@ -67,11 +69,13 @@ class Limits:
         self._limiter = limiter
         self._signals = signals
         self._closed = settings.when_down == "closed"
-        self._address = _rates(settings.address)
+        self._address = _rates(tuple(settings.address))
         factors = {"": 1.0, **settings.roles}
-        self._caller = {role: _rates(settings.caller, factor, settings.burst) for role, factor in factors.items()}
+        self._caller = {
+            role: _rates(tuple(settings.caller), factor, settings.burst) for role, factor in factors.items()
+        }
         self._routes = {
-            route: {role: _rates(texts, factor) for role, factor in factors.items()}
+            route: {role: _rates(tuple(texts), factor) for role, factor in factors.items()}
             for route, texts in settings.routes.items()
         }
         self._told_at = -math.inf
@@ -82,10 +86,12 @@ class Limits:
             await self._hit("address", neighbourhood(peer), self._address)
 
     async def after(self, identity: Identity, peer: str | None, route: str) -> None:
-        """Count a request of this caller for this route, or refuse it."""
+        """Count a request of this caller for this route, or refuse it; a key with rates of its own has only those."""
         who = neighbourhood(peer) if identity is ANONYMOUS else f"{identity.project}/{identity.subject}"
         role = identity.role if identity.role in self._caller else ""
-        if rates := self._caller[role]:
+        if identity.rates:
+            await self._hit("key", identity.credential or who, _rates(identity.rates))
+        elif rates := self._caller[role]:
             await self._hit("caller", who, rates)
         if route in self._routes:
             await self._hit("route", f"{route} {who}", self._routes[route][role])
@@ -114,10 +120,11 @@ class Limits:
         self._signals.event("limits.down", "warning", lane=self._lane, reason=str(error), meaning=meaning)
 
 
-_WHOSE: Final = {"address": "address", "caller": "caller", "route": "caller to this route"}
+_WHOSE: Final = {"address": "address", "key": "key", "caller": "caller", "route": "caller to this route"}
 
 
-def _rates(texts: Sequence[str], factor: float = 1.0, burst: int = 0) -> Sequence[Rate]:
+@lru_cache(maxsize=4096)
+def _rates(texts: tuple[str, ...], factor: float = 1.0, burst: int = 0) -> Sequence[Rate]:
     rates = sorted((rate_of(text) for text in texts), key=lambda rate: rate.seconds)
     return [
         Rate(max(1, round(rate.amount * factor)) + (burst if place == 0 else 0), rate.seconds)

@@ -55,5 +55,9 @@ class Rungs:
     def __getattr__(self, part: str) -> object:
         raise NotBelow(part)
 
+    def has(self, part: str) -> bool:
+        """Whether this optional part is below: a limiter, a retry."""
+        return part in self.__dict__
+
     def with_part(self, name: str, part: object) -> Rungs:
         return Rungs(**self.__dict__, **{name: part})

@@ -90,6 +90,7 @@ keys: Final = Table(
     Column("name", Text, nullable=False),
     Column("permissions", Text, nullable=False),
     Column("networks", Text, nullable=False),
+    Column("rates", Text, nullable=False, server_default="[]"),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),

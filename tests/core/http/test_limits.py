@@ -31,7 +31,8 @@ class Named(Authenticator[NoSettings]):
 
     async def authenticate(self, caller: Caller) -> Identity | None:
         name, _, role = (caller.header("x-name") or "").partition(":")
-        return Identity(name, permissions=frozenset({"probe:*"}), role=role or None) if name else None
+        rates = tuple((caller.header("x-rates") or "").split())
+        return Identity(name, permissions=frozenset({"probe:*"}), role=role or None, rates=rates) if name else None
 
 
 class Away(Limiter[NoSettings]):
@@ -60,6 +61,16 @@ async def limited(
 
 async def statuses(client: httpx.AsyncClient, count: int, path: str = "/api/who", name: str = "ada") -> list[int]:
     return [(await client.get(path, headers={"x-name": name})).status_code for _ in range(count)]
+
+
+@pytest.mark.parametrize("path", ["/api/who", "/free/who"], ids=["limited lane", "free lane"])
+async def test_a_key_with_rates_of_its_own_has_those(tmp_path: Path, path: str) -> None:
+    async with limited(tmp_path, caller=["3/h"], roles={"admin": 10}) as client:
+        key = {"x-name": "ada:admin", "x-rates": "5/h 100/d"}
+        answers = [await client.get(path, headers=key) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [OK] * 5 + [REFUSED]
+        assert answers[5].headers["ratelimit-policy"] == '"5/3600s";q=5;w=3600, "100/86400s";q=100;w=86400'
+        assert (await client.get(path, headers={"x-name": "ada:admin"})).status_code == OK
 
 
 async def test_each_caller_has_his_own(tmp_path: Path) -> None:

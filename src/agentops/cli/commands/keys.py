@@ -64,6 +64,7 @@ def command() -> None:
 )
 @click.option("--permission", "permissions", metavar="P", multiple=True, help="What it allows; may be repeated.")
 @click.option("--network", "networks", metavar="CIDR", multiple=True, help="Good from here only; may be repeated.")
+@click.option("--rate", "rates", metavar="R", multiple=True, help="In place of the lane's, as 100/m; may be repeated.")
 @_auth_option
 @project_option
 @deployment_options
@@ -86,6 +87,8 @@ def create(config: str | None, sets: tuple[str, ...], auth: str | None, project:
     deployment = load_deployment(config, sets)
     prefix = _prefix(deployment, auth)
     _check_permissions(deployment, given["permissions"])
+    if given["rates"] and deployment.limiter is None:
+        raise Failure("nothing would count what --rate allows: add a table [limiter] to the configuration")
     key, text = run(_create(deployment, prefix, project, given))
     click.echo(f"Made the key {key.id}: {in_words(key)}.", err=True)
     if not key.permissions:

@@ -13,7 +13,7 @@ from agentops.core.http.failures import Failures
 from agentops.core.http.gate import Gate
 from agentops.core.http.guard import PERMISSION, PUBLIC, Guard
 from agentops.core.lanes import holds
-from agentops.core.limits import Limits
+from agentops.core.limits import Limits, LimitSettings
 from agentops.core.problem import ConfigurationError, Problem, nearest
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def build_app(
 def _guard(lane: Lane, deployment: Deployment, signals: Signals, down: Collection[str]) -> Guard:
     chain = [(name, deployment.auth[name]) for name in lane.auth if deployment.auth[name].armed]
     limits = None
-    if lane.limits is not None and deployment.limiter is not None:
-        limits = Limits(lane.path, lane.limits, deployment.limiter, signals)
+    if deployment.limiter is not None:
+        limits = Limits(lane.path, lane.limits or LimitSettings(), deployment.limiter, signals)
     return Guard(lane, chain, limits, signals, down)
 
 

@@ -23,8 +23,8 @@ READ_AT_ONCE: Final = 500
 """Rows asked for in one query; databases bound how many values it may hold."""
 
 _COLUMNS: Final = """
-    SELECT k.lookup, k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.expires_at, k.revoked_at,
-           k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
+    SELECT k.lookup, k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.rates, k.expires_at,
+           k.revoked_at, k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
     FROM keys k LEFT JOIN users u ON u.id = k.owner
 """
 _BY_ID: Final = text(f"{_COLUMNS} WHERE k.id IN :ids").bindparams(bindparam("ids", expanding=True))
@@ -41,6 +41,7 @@ class Row(NamedTuple):
     owner: str
     permissions: str
     networks: str
+    rates: str
     expires_at: int
     revoked_at: int | None
     last_used_at: int | None
@@ -76,7 +77,8 @@ def identity_of(row: Row) -> Identity | None:
     if row.role is not None and row.owner_project != row.project:
         return None
     rights = _rights(row.permissions, row.role)
-    return Identity(row.owner, row.project, rights, f"{CREDENTIAL}{row.id}", row.role, row.ends_at / 1000)
+    credential = f"{CREDENTIAL}{row.id}"
+    return Identity(row.owner, row.project, rights, credential, row.role, row.ends_at / 1000, _rates(row.rates))
 
 
 @lru_cache(maxsize=4096)
@@ -84,6 +86,11 @@ def _rights(permissions: str, role: str | None) -> frozenset[str]:
     """What the key was granted; of a user of ours, no more than the role of today."""
     granted = frozenset(_texts(permissions))
     return granted if role is None else common(granted, ROLES.get(role, frozenset()))
+
+
+@lru_cache(maxsize=4096)
+def _rates(rates: str) -> tuple[str, ...]:
+    return tuple(_texts(rates))
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ import msgspec
 
 from agentops.accounts.keys import State
 from agentops.accounts.wanted_key import DAYS_MOST
+from agentops.core.limits import RateText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ class WantedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_in_days: Days = 90
     permissions: list[str] = []
     allowed_ips: list[str] = []
+    rate_limits: list[RateText] = []
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,8 +49,8 @@ class MadeKey(msgspec.Struct):
     warning: str = WARNING
 
 
-class ListedKey(msgspec.Struct):
-    """A key as it is listed."""
+class ListedKey(msgspec.Struct, omit_defaults=True):
+    """A key as it is listed; `rate_limits` are there if it has some of its own."""
 
     key_id: str
     key_name: str
@@ -60,6 +62,7 @@ class ListedKey(msgspec.Struct):
     expires_at: str
     is_active: bool
     status: State
+    rate_limits: list[str] = []
 
 
 class ListedKeys(msgspec.Struct):
@@ -106,6 +109,7 @@ def _listed(key: Key) -> ListedKey:
         expires_at=iso(key.ends_at),
         is_active=key.state == "active",
         status=key.state,
+        rate_limits=list(key.rates),
     )
 
 

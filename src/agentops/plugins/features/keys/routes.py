@@ -14,7 +14,7 @@ from agentops.accounts.keys import Keys as KeyService
 from agentops.accounts.wanted_key import Granter, Wanted
 from agentops.accounts.web import origin_of
 from agentops.core.abilities import able, unable
-from agentops.core.errors import Forbidden, StartError
+from agentops.core.errors import BadRequest, Forbidden, StartError
 from agentops.core.http.answers import json_answer
 from agentops.core.http.bodies import decode_json, read_json
 from agentops.core.permissions import common
@@ -60,6 +60,7 @@ class Keys(Feature[KeysSettings]):
     }
 
     _service: KeyService
+    _counts: bool
     _registry: Mapping[str, str]
     _vouched: Vouched
 
@@ -73,6 +74,7 @@ class Keys(Feature[KeysSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         self._service = KeyService(rungs.storage, _prefix_in(rungs.auth, self.settings.auth))
+        self._counts = rungs.has("limiter")
         self._registry, self._vouched = rungs.permissions, rungs.vouched
         yield
 
@@ -105,9 +107,11 @@ class Keys(Feature[KeysSettings]):
 
     async def create(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         asked = decode_json(messages.wanted_decoder, await read_json(request))
+        if asked.rate_limits:
+            self._check_rates(request)
         granter = self._granter(request)
         permissions = asked.permissions or sorted(common(self.settings.default_permissions, granter.permissions))
-        wanted = Wanted(user_id, asked.name, asked.expires_in_days, permissions, asked.allowed_ips)
+        wanted = Wanted(user_id, asked.name, asked.expires_in_days, permissions, asked.allowed_ips, asked.rate_limits)
         key, text = await self._service.create(origin_of(request), wanted, granter)
         return json_answer(messages.made(key, text), 201)
 
@@ -149,6 +153,13 @@ class Keys(Feature[KeysSettings]):
     async def rotate_own(self, request: AnyRequest, key_id: FromPath[str]) -> Response[bytes]:
         _require_person(request)
         return await self.rotate(request, request.user.subject, key_id)
+
+    def _check_rates(self, request: AnyRequest) -> None:
+        """They stand in place of the lane's: whoever could give themselves some would not be limited."""
+        if not request.user.may("keys:manage"):
+            raise Forbidden("rate limits of a key need the permission 'keys:manage'", code="beyond_own_rights")
+        if not self._counts:
+            raise BadRequest("nothing counts requests here: this deployment has no [limiter]", param="rate_limits")
 
     def _granter(self, request: AnyRequest) -> Granter:
         return Granter(request.user.permissions, self._registry)
