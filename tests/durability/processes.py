@@ -53,8 +53,10 @@ _forking.set_forkserver_preload(_PRELOADED)
 class Server:
     """An address that keeps listening while the process behind it comes and goes; one at a time."""
 
-    def __init__(self, plan: Plan, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(self, plan: Plan, prepare: Callable[[], None] | None = None, send_buffer: int | None = None) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        if send_buffer is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         self.address: Address = self._listener.getsockname()[:2]
         self._orders, theirs = _forking.Pipe()
         self._nursery = _forking.Process(target=_raise, args=(plan, self._listener, theirs, prepare), daemon=True)
@@ -103,9 +105,12 @@ class Server:
 
 
 @contextmanager
-def server(plan: Plan, prepare: Callable[[], None] | None = None) -> Iterator[Server]:
-    """A server that is not started yet, and is gone when the block ends."""
-    made = Server(plan, prepare)
+def server(plan: Plan, prepare: Callable[[], None] | None = None, send_buffer: int | None = None) -> Iterator[Server]:
+    """A server that is not started yet, and is gone when the block ends.
+
+    `send_buffer` is how much the kernel holds for a connection; it would take some megabytes otherwise.
+    """
+    made = Server(plan, prepare, send_buffer)
     try:
         yield made
     finally:

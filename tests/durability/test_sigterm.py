@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import pytest
 
 from tests.durability.apps import Plan
-from tests.durability.command import command
+from tests.durability.command import Engine, command
 from tests.durability.ledger import Follower, Ledger, Producer, at_work, events_of, seen_by
 from tests.durability.processes import server
 from tests.durability.wire import Connection, stalled_reader
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 STREAMS: Final = 1000
 SECONDS_TO_STOP: Final = 5
+A_LITTLE: Final = {"type": "tick", "payload": "x" * 40_000}
+"""Less than the 64 KiB at which uvicorn waits for a reader."""
 BIG_ARRAY: Final = [{"type": "tick", "payload": "x" * 20_000}] * 100
 
 
@@ -49,21 +52,33 @@ async def served(request: pytest.FixtureRequest, tmp_path: Path, sqlite: Databas
                 yield made
 
 
-async def test_it_says_that_it_leaves_before_it_leaves(tmp_path: Path) -> None:
-    """New connections are taken for so long; a second signal is obeyed at once."""
-    sets = ("server.notice_seconds=1", 'lanes.api.serve=["operations","runs"]')
-    async with command(tmp_path, "uvicorn", *sets) as served:
-        for signals, within in ((1, SECONDS_TO_STOP), (2, 0.9)):
-            await served.up()
-            assert await _status(served.address, "/api/ready") == 200
-            served.terminate()
-            async with asyncio.timeout(0.9):
-                while await _status(served.address, "/api/ready") == 200:
-                    pass
-            assert await _status(served.address, "/api/live") == 200
-            if signals == 2:
-                served.terminate()
-            assert await served.ended(within) == 0
+@pytest.mark.parametrize("engine", get_args(Engine))
+async def test_it_says_that_it_leaves_and_serves_on_until_a_second_signal(tmp_path: Path, engine: Engine) -> None:
+    async with _told_to_leave(tmp_path, engine, notice=60) as served:
+        async with asyncio.timeout(SECONDS_TO_STOP):
+            while await _status(served.address, "/api/ready") == 200:
+                pass
+        assert await _status(served.address, "/api/live") == 200
+        served.terminate()
+        assert await served.ended(within=SECONDS_TO_STOP) == 0
+
+
+@pytest.mark.parametrize("engine", get_args(Engine))
+async def test_it_leaves_when_its_notice_is_over(tmp_path: Path, engine: Engine) -> None:
+    async with _told_to_leave(tmp_path, engine, notice=1) as served:
+        told = time.monotonic()
+        assert await served.ended(within=1 + SECONDS_TO_STOP) == 0
+        assert time.monotonic() - told > 0.9
+
+
+@asynccontextmanager
+async def _told_to_leave(folder: Path, engine: Engine, notice: int) -> AsyncIterator[Command]:
+    sets = (f"server.notice_seconds={notice}", 'lanes.api.serve=["operations","runs"]')
+    async with command(folder, engine, *sets) as served:
+        await served.up()
+        assert await _status(served.address, "/api/ready") == 200
+        served.terminate()
+        yield served
 
 
 async def _status(address: Address, path: str) -> int:
@@ -103,6 +118,50 @@ async def test_readers_that_stall_do_not_hold_the_server(served: Server | Comman
             assert (await connection.post("/api/runs/r/events", BIG_ARRAY)).status == 201
         served.terminate()
         assert await served.ended(within=SECONDS_TO_STOP) == 0
+
+
+async def test_a_reader_that_leaves_a_little_unread_does_not_hold_the_server(sqlite: Database) -> None:
+    """Too little to block a write."""
+    async with _a_little_unread(sqlite) as (served, _):
+        served.terminate()
+        assert await served.ended(within=SECONDS_TO_STOP) == 0
+
+
+async def test_a_reader_that_takes_the_rest_is_given_it(sqlite: Database) -> None:
+    async with _a_little_unread(sqlite) as (served, reader):
+        served.terminate()
+        reader.read_on()
+        assert [frame.id async for frame in reader.frames()][1:] == ["1"]
+        assert await served.ended(within=SECONDS_TO_STOP) == 0
+
+
+async def test_an_answer_that_is_not_taken_does_not_hold_the_server(tmp_path: Path) -> None:
+    async with command(tmp_path, "uvicorn") as served:
+        await served.up()
+        async with (
+            await Connection.open(served.address) as writer,
+            await Connection.open(served.address, receive_buffer=4096) as reader,
+        ):
+            for _ in range(4):
+                assert (await writer.post("/api/runs/r/events", BIG_ARRAY)).status == 201
+            assert (await reader.begin("/api/runs/r/events"))[0] == 200
+            reader.stop_reading()
+            served.terminate()
+            assert await served.ended(within=SECONDS_TO_STOP) == 0
+
+
+@asynccontextmanager
+async def _a_little_unread(sqlite: Database) -> AsyncIterator[tuple[Server, Connection]]:
+    """A stream whose last event is neither in the kernel nor large enough for the server to stop writing."""
+    with server(Plan(sqlite), send_buffer=4096) as served:
+        await served.up()
+        async with (
+            await stalled_reader(served.address, "/api/runs/r/stream") as reader,
+            await Connection.open(served.address) as connection,
+        ):
+            assert (await connection.post("/api/runs/r/events", A_LITTLE)).status == 201
+            assert (await connection.get("/api/census")).status == 200
+            yield served, reader
 
 
 @asynccontextmanager

@@ -184,13 +184,6 @@ def check_together(
                 "nobody would be limited",
                 'add a table [limiter] with use = "memory", or "redis" for several processes',
             )
-    if server.notice_seconds and server.engine == "granian":
-        yield Problem(
-            "server.notice_seconds",
-            "granian stops as soon as it is told to",
-            "whatever routes to it would not be told before",
-            'remove it, or write engine = "uvicorn"',
-        )
     if server.workers > 1:
         yield from _check_workers(server, bus, limiter)
 

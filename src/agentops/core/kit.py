@@ -120,10 +120,14 @@ class Kit(InitPlugin):
         app_config.lifespan.append(self._inside)  # pyright: ignore[reportUnknownMemberType]
         return app_config
 
-    def drain(self) -> None:
-        """End the open streams, so that a server that waits for its connections can stop."""
+    def give_notice(self) -> None:
+        """Let `/ready` say no from now on, and serve as before: whoever routes requests here is to see it first."""
         if self._health is not None:
             self._health.draining = True
+
+    def drain(self) -> None:
+        """End the open streams, so that a server that waits for its connections can stop."""
+        self.give_notice()
         if self._events is not None:
             self._events.drain()
 
@@ -210,8 +214,7 @@ class Kit(InitPlugin):
         notice = self.deployment.server.notice_seconds
 
         def give_notice(number: int) -> None:
-            if self._health is not None:
-                self._health.draining = True
+            self.give_notice()
             loop.call_later(notice, drain_first, number, None)
 
         def drain_first(number: int, frame: Any) -> None:

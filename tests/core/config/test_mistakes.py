@@ -21,7 +21,6 @@ host = "0.0.0.0"
 prot = 1
 workers = 2
 engine = "granian"
-notice_seconds = 5
 
 [events]
 retention = "many"
@@ -99,7 +98,6 @@ def test_every_mistake_of_a_file_is_found_at_once_one_line_each(mistakes: Find) 
         r"my.toml: lanes.vault.auth: the lane is open, .*, and 0.0.0.0 can be reached by others; .*",
         r"my.toml: lanes.vault.limits: nothing counts requests; .*; add a table \[limiter\] with .*",
         r"my.toml: lanes.api.limits.caller\[0\]: .*",
-        r"my.toml: server.notice_seconds: granian stops as soon as it is told to; .*",
         r"my.toml: server.workers: 2 workers on a bus that reaches one process only \(Memory\); .*",
     ]
     unmet = [line for line in expected if not any(re.fullmatch(line, each) for each in found)]

@@ -68,6 +68,26 @@ async def test_a_reader_that_leaves_is_let_go(storage: Faulty) -> None:
             await until(lambda: not streams_of(kit))
 
 
+@pytest.mark.parametrize("asked", ["keep-alive", "close"])
+async def test_a_connection_is_kept_when_its_stream_has_ended_unless_its_reader_wants_it_closed(
+    storage: Faulty, asked: str
+) -> None:
+    kit = kit_of(storage, Kept(), EventSettings())
+    async with serving(kit) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET /api/runs/r/stream HTTP/1.1\r\nHost: x\r\nConnection: {asked}\r\n\r\n".encode())
+        await reader.readuntil(b": connected")
+        for stream in list(streams_of(kit)):
+            stream.end()
+        await reader.readuntil(b"0\r\n\r\n")
+        if asked == "close":
+            assert await reader.read() == b""
+        else:
+            writer.write(b"GET /api/runs HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+
+
 class LongWay(Runs):
     """The same routes, none of them marked for the short way."""
 

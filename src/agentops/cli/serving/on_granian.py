@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from multiprocessing import active_children
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from agentops.cli.failures import NotNow
 from agentops.cli.serving.announcing import announce, when_it_answers
 from agentops.cli.serving.listening import BACKLOG, bind, url_of
-from agentops.cli.serving.worker import TARGET
+from agentops.cli.serving.worker import NOTICE, TARGET
 from agentops.core.errors import StartError
 
 if TYPE_CHECKING:
@@ -40,6 +42,20 @@ def serve_in_workers(kit: Kit, order: Order) -> None:
             start: Any = super().startup  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             start(spawn_target, target_loader)
             when_it_answers(url, partial(announce, kit.deployment, url))
+
+        def shutdown(self, exit_code: int = 0) -> None:
+            if self.interrupt_signal:
+                self._give_notice(settings.notice_seconds)
+            stop: Any = super().shutdown  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            stop(exit_code)
+
+        def _give_notice(self, seconds: float) -> None:
+            """A worker that is told to stop does so at once. A second signal, or one that dies, ends the wait."""
+            if seconds and NOTICE is not None:
+                self.main_loop_interrupt.clear()
+                for worker in active_children():
+                    os.kill(cast("int", worker.pid), NOTICE)
+                self.main_loop_interrupt.wait(seconds)
 
     order.leave_to_workers()
     server = Announcing(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agentops.cli.serving.order import Order
     from agentops.core.kit import Kit
 
-DRAIN_SECONDS: Final = 4
+DRAIN_SECONDS: Final = 3
 """The kit ends its streams at once; this is for answers that are still being written."""
 IDLE_SECONDS: Final = 75
 """Longer than proxies keep a connection, so that none sends a request into one that is being closed."""

@@ -21,6 +21,7 @@ _HEADERS: Final = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+_LAST: Final = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 class EventStream(Response[bytes]):
@@ -67,8 +68,26 @@ async def _write(stream: Stream[Any], server_send: Send) -> None:
                 await server_send({"type": "http.response.body", "body": chunk, "more_body": True})
                 stream.blocked_since = None
     stream.blocked_since = clock()
-    await server_send({"type": "http.response.body", "body": b"", "more_body": False})
+    await _finish(server_send)
     stream.blocked_since = None
+
+
+async def _finish(server_send: Send) -> None:
+    """End the answer, and return once nothing of it is left in this process, if there is a way to tell.
+
+    A little that is left blocks no write, so nobody would notice that it is never read. A server that stops closes
+    such a connection once it is empty, and waits for that without end.
+    """
+    cycle = getattr(server_send, "__self__", None)
+    flow, transport = getattr(cycle, "flow", None), getattr(cycle, "transport", None)
+    if flow is None or transport is None or transport.is_closing():
+        await server_send(_LAST)
+        return
+    transport.set_write_buffer_limits(high=0)
+    await server_send(_LAST)
+    await flow.drain()
+    if not transport.is_closing():
+        transport.set_write_buffer_limits()
 
 
 async def _end_when_gone(stream: Stream[Any], receive: Receive) -> None:
