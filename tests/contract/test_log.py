@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +37,13 @@ def test_an_event_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None
     (line,) = lines_of(capfd)
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "a\nb", "level": "warning", "text": "c\r\nd", "number": 3}
+
+
+def test_what_is_no_unicode_is_one_line_of_json_like_any_other(capfd: pytest.CaptureFixture[str]) -> None:
+    Log(LogSettings(format="json")).event("odd", "info", {"name": "\ud800", "number": 3, "path": Path("/a")})
+    (line,) = (json.loads(line) for line in capfd.readouterr().err.splitlines())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "odd", "level": "info", "name": "\ud800", "number": 3, "path": repr(Path("/a"))}
 
 
 def test_a_field_does_not_replace_what_the_log_says_itself(capfd: pytest.CaptureFixture[str]) -> None:
