@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
 
 import msgspec
@@ -20,11 +21,13 @@ from agentops.core.forever import ended, forever
 from agentops.core.http.answers import json_answer
 from agentops.core.http.bodies import decode_json, read_json
 from agentops.core.http.paging import DIGITS_MOST, limit_of, next_page, query_of
+from agentops.core.ports.diagnosis import Question
 from agentops.core.ports.feature import Feature
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
 from agentops.plugins.features.webhooks import messages, openapi
 from agentops.plugins.features.webhooks.courier import Courier
+from agentops.plugins.features.webhooks.diagnosis import undelivered
 from agentops.plugins.features.webhooks.ear import Ear
 from agentops.plugins.features.webhooks.outbox import DAY_MS, Outbox, State
 from agentops.plugins.features.webhooks.sending import Sender, is_delivered
@@ -37,6 +40,7 @@ from agentops.sql.text import storable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
+    from agentops.core.ports.diagnosis import Reads
     from agentops.core.rungs import Rungs
 
 DEFAULT_LIMIT: Final = 100
@@ -67,6 +71,9 @@ class Webhooks(Feature[WebhooksSettings]):
                     "nothing could be compared with it",
                     "write it as 10.1.0.0/16, or one address as 10.1.0.7",
                 )
+
+    def questions(self, storage: Reads) -> Iterable[Question]:
+        yield Question("deliveries", partial(undelivered, storage))
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
