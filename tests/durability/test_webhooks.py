@@ -27,8 +27,8 @@ RUNS: Final = 300
 
 def _hurry() -> None:
     """A claim lapses, and what is due is looked for, much sooner than in earnest."""
-    outbox.CLAIM_MS = 50
-    courier.LOOK_SECONDS = 0.01
+    vars(outbox)["CLAIM_MS"] = 50
+    vars(courier)["LOOK_SECONDS"] = 0.01
 
 
 async def test_kills_lose_and_reorder_nothing(database: Database, chance: Random) -> None:
