@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bench.figures import arrays, auth, fanout, latency, made_up_keys, memory, pages, posts, replay, start
+from bench.figures import (
+    arrays,
+    auth,
+    fanout,
+    latency,
+    limits,
+    made_up_keys,
+    memory,
+    pages,
+    posts,
+    replay,
+    start,
+    telemetry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,4 +36,6 @@ FIGURES: Final[Mapping[str, Callable[[Setup], Awaitable[Sequence[Result]]]]] = {
     "pages": pages.measure,
     "auth": auth.measure,
     "made-up-keys": made_up_keys.measure,
+    "telemetry": telemetry.measure,
+    "limits": limits.measure,
 }

@@ -23,6 +23,8 @@ FIGURES = {
     "pages": ["uvicorn"],
     "auth": [""] * 8,
     "made-up-keys": ["uvicorn", "granian"],
+    "telemetry": ["", ""],
+    "limits": ["", ""],
 }
 
 

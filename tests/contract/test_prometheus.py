@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agentops.plugins.telemetry.prometheus import REST, Prometheus
+from agentops import figures
+from agentops.figures import REST
+from agentops.plugins.telemetry.prometheus import Prometheus
 from agentops.testing.telemetry import TelemetryContract
 
 if TYPE_CHECKING:
@@ -135,6 +137,36 @@ def test_one_name_told_as_two_kinds_is_two_figures() -> None:
     found = read(sink)
     assert found[key("agentops_x")] == 1
     assert found[key("agentops_x_histogram_count")] == 2
+
+
+def test_too_many_names_are_counted_together_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "FIGURES_MOST", 2)
+    sink = Prometheus()
+    for number in range(5):
+        sink.count(f"name{number}", 1, {})
+        sink.gauge(f"level{number}", number, {})
+    assert read(sink) == {
+        key("agentops_name0_total"): 1,
+        key("agentops_level0"): 0,
+        key("agentops_other_counter_total"): 4,
+        key("agentops_other_gauge"): 4,
+    }
+
+
+def test_what_is_not_remembered_is_counted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "REMEMBERED_MOST", 1)
+    sink = Prometheus(buckets=[1])
+    for _ in range(2):
+        for who in "ab":
+            sink.count("asked", 1, {"who": who})
+            sink.gauge("level", 3, {"who": who})
+            sink.observe("seconds", 2, {"who": who})
+    found = read(sink)
+    for who in "ab":
+        assert found[key("agentops_asked_total", who=who)] == 2
+        assert found[key("agentops_level", who=who)] == 3
+        assert found[key("agentops_seconds_sum", who=who)] == 4
+    assert len(sink._counters) == len(sink._gauges) == len(sink._histograms) == 1
 
 
 @pytest.mark.parametrize("buckets", [[], [1, 1], [2, 1]], ids=str)

@@ -27,8 +27,8 @@ from agentops.plugins.retry.backoff import Backoff
 from agentops.plugins.telemetry.otlp import Otlp
 from agentops.plugins.telemetry.prometheus import Prometheus
 from agentops.testing.server import following, serving
-from tests.contract.test_limiters import Server
 from tests.core.parts import storage_in, until
+from tests.durability.own_redis import OwnRedis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -126,11 +126,11 @@ def read_figures(text: str) -> Scraped:
 async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scraped]:
     """Of a server to which everything happened that is counted."""
     folder = tmp_path_factory.mktemp("figures")
-    redis = Server(folder)
+    redis = OwnRedis(folder)
     limits = LimitSettings(caller=["1000/m"], routes={"GET /runs": ["3/h"]})
     kit = Kit(
         storage=storage_in(folder),
-        limiter=Redis(url=Secret(f"unix://{redis.socket}"), timeout_seconds=0.5),
+        limiter=Redis(url=Secret(redis.url), timeout_seconds=0.5),
         retry=Backoff(attempts=2, base_seconds=0.001, most_seconds=0.001, breaker_faults=2, breaker_seconds=0.05),
         auth={"key": StaticKey(keys=[Secret(KEY["x-api-key"])], permissions=["*"])},
         telemetry={

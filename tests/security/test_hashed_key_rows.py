@@ -70,7 +70,8 @@ def test_rights_are_what_both_the_key_and_the_role_allow() -> None:
     for role in (*ROLES, "no-such-role", None):
         role_holds = {"*"} if role is None else ROLES.get(role, frozenset[str]())
         for rights in itertools.chain.from_iterable(itertools.combinations(granted, size) for size in range(4)):
-            row = _rows.Row("", "1", "", "", "p", "u", json.dumps(rights), "[]", "[]", 1 << 62, None, None, role, None, "p")
+            stored = "", "1", "", "", "p", "u", json.dumps(rights), "[]", "[]", 1 << 62, None, None, role, None, "p"
+            row = _rows.Row(*stored)
             identity = _rows.identity_of(row)
             assert identity is not None
             for permission in existing:

@@ -1,4 +1,4 @@
-"""The contract of a telemetry sink, as tests: every line that `core/ports/telemetry.py` promises.
+"""The contract of a telemetry sink, as tests: what `core/ports/telemetry.py` promises, and `tracing.py` beside it.
 
     class TestMine(TelemetryContract):
         @pytest.fixture
@@ -28,6 +28,7 @@ import msgspec
 import pytest
 
 from agentops.core.ports.telemetry import Level, Telemetry
+from agentops.core.ports.tracing import EndedSpan, SpanKind, SpanValue, Traces
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 
@@ -73,6 +74,18 @@ LABELS: Final[dict[str, dict[str, str]]] = {
     "empty": {"route": ""},
     "odd-name": {"with space": "x", "with.dot": "y", "le": "z", "__name__": "w"},
     "lone-surrogate": {"route": "\ud800"},
+}
+
+
+SPAN_VALUES: Final[dict[str, SpanValue]] = {
+    "text": "text",
+    "number": 7,
+    "share": 0.5,
+    "truth": True,
+    "big-number": 2**64,
+    "not-a-number": float("nan"),
+    "lone-surrogate": "\ud800",
+    "long": "x" * 100_000,
 }
 
 
@@ -184,6 +197,32 @@ class TelemetryContract:
             sink.observe("contract.seconds", amount, {})
             sink.gauge("contract.level", amount, {})
             sink.gauge("contract.level", -amount, {})
+
+    @pytest.mark.parametrize("value", SPAN_VALUES.values(), ids=SPAN_VALUES)
+    async def test_spans_are_taken_by_whoever_wants_any(
+        self, make_telemetry: MakeTelemetry, written: Written, value: SpanValue
+    ) -> None:
+        sink = make_telemetry()
+        async with sink.life(Rungs()):
+            traces = isinstance(sink, Traces) and sink.wants_spans
+            if isinstance(sink, Traces) and traces:
+                assert sink.samples(2**128 - 1) in {True, False}
+                for number, kind in enumerate(get_args(SpanKind), 1):
+                    ended = EndedSpan(
+                        trace_id=2**128 - 1,
+                        span_id=number,
+                        parent_id=number - 1,
+                        is_called=kind == "server",
+                        state="",
+                        name="witness" if kind == "server" else str(value),
+                        kind=kind,
+                        began_ns=time.time_ns(),
+                        ended_ns=time.time_ns(),
+                        attributes=dict.fromkeys(NAMES, value),
+                        failed=number > 1,
+                    )
+                    sink.span(ended)
+        assert not traces or "witness" in written()
 
     async def test_what_it_is_handed_stays_as_it_is(self, make_telemetry: MakeTelemetry, written: Written) -> None:
         sink = make_telemetry()

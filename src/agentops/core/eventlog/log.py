@@ -62,7 +62,8 @@ class EventLog:
         self, project: str, run: str, events: Sequence[NewEvent], status: Status | None = None
     ) -> Appended:
         """Store events and return once they are committed; `status` is the run's from then on."""
-        return await self._writer.submit(Append(project, run, events, status))
+        with self._signals.span("store events", events=len(events)):
+            return await self._writer.submit(Append(project, run, events, status))
 
     async def page(self, project: str, run: str, after: int, limit: int) -> tuple[Sequence[StoredEvent], bool]:
         """A run's events behind an id, and whether there are more behind them."""

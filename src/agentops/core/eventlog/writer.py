@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentops.core.config.settings import EventSettings
     from agentops.core.ports.storage import Append, Appended, Storage
     from agentops.core.signals import Signals
+    from agentops.core.tracing import Span
 
 BATCH_EVENTS: Final = 4_000
 """A commit is kept short, so that the request that waits behind it is."""
@@ -24,6 +25,7 @@ class _Waiting(NamedTuple):
     append: Append
     size: int
     answer: asyncio.Future[Appended]
+    span: Span | None
 
 
 class GroupCommit:
@@ -62,7 +64,7 @@ class GroupCommit:
             raise Unavailable("more events arrive than can be stored", code="overloaded")
         self._queued_events += len(append.events)
         self._queued_bytes += size
-        waiting = _Waiting(append, size, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(append, size, asyncio.get_running_loop().create_future(), self._signals.around())
         self._queue.append(waiting)
         self._work.set()
         return await waiting.answer
@@ -95,7 +97,9 @@ class GroupCommit:
         return batch
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
+        began = time.perf_counter_ns()
         outcomes = await self._outcomes([waiting.append for waiting in batch])
+        times = began, time.perf_counter_ns()
         for waiting, outcome in zip(batch, outcomes, strict=True):
             self._queued_events -= len(waiting.append.events)
             self._queued_bytes -= waiting.size
@@ -105,6 +109,7 @@ class GroupCommit:
                 else:
                     waiting.answer.set_result(outcome)
         self._signals.gauge("writer.waiting_events", self._queued_events)
+        _trace(batch, outcomes, times)
         try:
             self._on_commit([(w.append, o) for w, o in zip(batch, outcomes, strict=True) if not isinstance(o, Refusal)])
         except Exception as error:  # noqa: BLE001 - a stranger's bus may raise anything, and the next commit waits
@@ -124,6 +129,14 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - the writer must outlive whatever a storage raises
             self._signals.event("storage.append_failed", "error", error=error)
         return [Unavailable("the events could not be stored", code="storage_unavailable")] * len(batch)
+
+
+def _trace(batch: Sequence[_Waiting], outcomes: Sequence[Appended | Refusal], times: tuple[int, int]) -> None:
+    """The one commit is a part of each of the requests that waited for it."""
+    together = {"requests": len(batch), "events": sum(len(waiting.append.events) for waiting in batch)}
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        if waiting.span is not None:
+            waiting.span.had("commit", times, together, failed=isinstance(outcome, Refusal))
 
 
 def _bytes(text: str) -> int:

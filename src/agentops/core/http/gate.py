@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
+from agentops.core.http.spans import describe, is_stream
 from agentops.core.ports.credential import DescribesCredential
 from agentops.core.signals import REQUEST, REQUEST_SECONDS
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from agentops.core.lanes import Lane
     from agentops.core.ports.auth import Authenticator
     from agentops.core.signals import Signals
+    from agentops.core.tracing import AnySpan, NoSpan
     from agentops.core.vouched import Vouched
 
 METHODS: Final = b"GET, POST, PATCH, DELETE, OPTIONS"
@@ -91,21 +93,27 @@ class Gate:
 
         context = Context(request_id.decode(), lane, send, self._max_body, self._vouched)
         scope["state"][CONTEXT] = context
-        status = 0
+        with self._signals.request(scope["headers"]) as span:
+            status = 0
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                nonlocal status
-                status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
-            await send(message)
+            async def send_with_headers(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    nonlocal status
+                    status = message["status"]
+                    message["headers"] = [*message["headers"], *extra]
+                    if span.is_taken and is_stream(message["headers"]):
+                        _describe(span, scope, context, status)
+                        span.end()  # its hours would say nothing, and be lost with the process
+                await send(message)
 
-        try:
-            if lane is None or not await self._express.answers(scope, receive, send_with_headers):
-                await self._inner(scope, receive, send_with_headers)
-        finally:
-            _forget_server(scope)
-            self._tell(scope, context, status, time.perf_counter() - began)
+            try:
+                if lane is None or not await self._express.answers(scope, receive, send_with_headers):
+                    await self._inner(scope, receive, send_with_headers)
+            finally:
+                _forget_server(scope)
+                if span.is_taken:
+                    _describe(span, scope, context, status)
+                self._tell(scope, context, status, time.perf_counter() - began)
 
     def _tell(self, scope: Scope, context: Context, status: int, seconds: float) -> None:
         """By its route, never by its path: names of runs would be as many figures."""
@@ -123,6 +131,13 @@ class Gate:
             subject=user.subject if user is not None else "",
         )
         self._signals.observe(REQUEST_SECONDS, seconds, lane=lane, method=method, route=route, status=str(status))
+
+
+def _describe(span: AnySpan | NoSpan, scope: Scope, context: Context, status: int) -> None:
+    lane = context.lane.name if context.lane is not None else ""
+    method = scope["method"] if scope["method"] in KNOWN_METHODS else None
+    path = scope["path"].replace(ENCODED_SLASH, "%2F")
+    describe(span, scope, method, path, status, request_id=context.request_id, lane=lane)
 
 
 def _method(scope: Scope) -> str:

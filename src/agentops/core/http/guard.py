@@ -60,8 +60,11 @@ class Guard(ASGIMiddleware):
         if self._limits is not None:
             await self._limits.before(peer)
         public = needs.get(PUBLIC, False)
-        unasked = public or not self._chain
-        identity = ANONYMOUS if unasked else await self._identify(scope, Caller(scope["headers"], peer))
+        if public or not self._chain:
+            identity = ANONYMOUS
+        else:
+            with self._signals.span("authenticate"):
+                identity = await self._identify(scope, Caller(scope["headers"], peer))
         if self._limits is not None:
             route = scope["path_template"].removeprefix(self._lane.path)
             await self._limits.after(identity, peer, f"{scope['method']} {route}")

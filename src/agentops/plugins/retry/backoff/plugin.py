@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 
     from agentops.core.ports.telemetry import Level
+    from agentops.core.ports.tracing import SpanValue
     from agentops.core.rungs import Rungs
     from agentops.plugins.retry.backoff._faults import Fault
 
@@ -98,9 +99,8 @@ class Backoff(Retry[BackoffSettings]):
         seconds: float | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> T:
-        call = _Call(
-            {"operation": operation, **(labels or {})}, None if seconds is None else time.monotonic() + seconds
-        )
+        until = None if seconds is None else time.monotonic() + seconds
+        call = _Call(operation, {"operation": operation, **(labels or {})}, until)
         at = self._target(target or operation)
         closed = at.closed_for()
         if closed is not None:
@@ -120,7 +120,8 @@ class Backoff(Retry[BackoffSettings]):
     async def _until_it_holds(self, call: _Call, at: Target, attempt: Callable[[], Awaitable[T]]) -> T:
         for tries in itertools.count(1):
             try:
-                result = await attempt()
+                with self._signals.span(call.operation, "client", **call.described(tries)):
+                    result = await attempt()
             except Exception as error:
                 fault = fault_of(error, self.settings.statuses)
                 if fault.targets and at.failed():
@@ -176,5 +177,9 @@ class Backoff(Retry[BackoffSettings]):
 class _Call(NamedTuple):
     """One call, however many attempts it takes."""
 
+    operation: str
     labels: dict[str, str]
     until: float | None
+
+    def described(self, tries: int) -> dict[str, SpanValue]:
+        return {**self.labels, "attempt": tries}

