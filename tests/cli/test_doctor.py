@@ -18,7 +18,7 @@ from agentops import __version__
 from agentops.plugins.storage.sqlite import Sqlite
 from agentops.sql.migrating import HEAD
 from agentops.sql.migrations import REVISIONS
-from tests.contract.test_limiters import Server as Redis
+from tests.durability.own_redis import OwnRedis as Redis
 from tests.core.parts import until
 
 if TYPE_CHECKING:

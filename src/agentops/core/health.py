@@ -11,6 +11,7 @@ import msgspec
 
 from agentops.core.errors import Refusal
 from agentops.core.ports.health import ChecksHealth, Health, HealthStatus
+from agentops.core.serving import apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ class HealthChecks:
         if known is not None and time.monotonic() - asked_at < self._kept:
             return known
         if name not in self._asking:
-            self._asking[name] = asyncio.create_task(self._ask(name))
+            self._asking[name] = apart(self._ask(name))
             self._asking[name].add_done_callback(lambda _: self._asking.pop(name))
         return await asyncio.shield(self._asking[name])
 

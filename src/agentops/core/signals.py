@@ -9,6 +9,7 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.ports.tracing import Traces
+from agentops.core.serving import SERVED
 from agentops.core.trace_context import caller_of
 from agentops.core.tracing import NO_SPAN, Span, Trace, UnsampledSpan, current
 
@@ -49,6 +50,9 @@ class Signals:
                 self._tracing.remove(each)
 
     def event(self, name: str, level: Level = "info", /, **fields: object) -> None:
+        """While a request is served, its id, lane, method, route and caller are told along."""
+        if (served := SERVED.get()) is not None:
+            fields = {**served, **fields}
         if self._tracing and isinstance(around := current(), Span):
             fields.setdefault("trace_id", f"{around.trace_id:032x}")
         for sink in self._sinks:

@@ -12,6 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentops.core.ports.withdrawal import Rechecks
+from agentops.core.serving import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +96,7 @@ class _Readers:
         self._seconds = seconds
         self._fail = fail
         rechecks = authenticator if isinstance(authenticator, Rechecks) else None
-        self._asking = asyncio.create_task(self._ask_on(rechecks)) if rechecks is not None else None
+        self._asking = apart(self._ask_on(rechecks)) if rechecks is not None else None
         self._vouched_by = authenticator
         """Kept, for it is known by its `id`."""
 

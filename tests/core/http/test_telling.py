@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agentops import Kit, Lane
+from agentops.core.serving import SERVED, apart
+from agentops.core.signals import Signals
+from agentops.plugins.features.runs import Runs
 from agentops.testing.server import following, serving
 from tests.core.parts import Badge, Kept, Probe, storage_in, until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-from agentops.plugins.features.runs import Runs
 
 SUCCESS = "auth_success"
 
@@ -88,3 +90,52 @@ async def test_what_is_stored_is_counted(tmp_path: Path) -> None:
     assert counted["doorbells.rung"] == 2
     assert counted["writer.waiting_events"] == 0
     assert counted["commit.seconds"] > 0
+
+
+async def test_every_line_of_a_request_says_whose_it_is(tmp_path: Path) -> None:
+    told = Kept()
+    async with serving(kit(tmp_path, told)) as server:
+        await server.client.get("/api/who", headers={"x-badge": "boom", "x-request-id": "one"})
+        await server.client.get("/api/boom", headers={"x-badge": "reader", "x-request-id": "two"})
+        await until(lambda: len(told.named("request")) == 2)
+    (failed,), (crashed,) = told.named("auth.failed"), told.named("request.failed")
+    whose = {"request_id": "one", "lane": "api", "method": "GET", "route": "/api/who", "subject": ""}
+    assert failed.items() >= whose.items()
+    whose = {"request_id": "two", "lane": "api", "method": "GET", "route": "/api/boom", "subject": "reader"}
+    assert crashed.items() >= whose.items()
+
+
+async def test_what_goes_on_beside_requests_is_nobodys() -> None:
+    """A task that a request begins and that outlives it would tell of it for ever."""
+    told = Kept()
+
+    async def tell(signals: Signals) -> None:
+        signals.event("beside")
+
+    signals = Signals()
+    with signals.told_to(told):
+        token = SERVED.set({"request_id": "one"})
+        await apart(tell(signals))
+        await asyncio.create_task(tell(signals))
+        SERVED.reset(token)
+    assert told.named("beside") == [{}, {"request_id": "one"}]
+
+
+async def test_a_client_that_closes_its_stream_is_told(tmp_path: Path) -> None:
+    told = Kept()
+    lanes = [Lane("/api", serve=[Runs()], name="assist"), Lane("/free", serve=[Runs()])]
+    async with serving(Kit(storage=storage_in(tmp_path), lanes=lanes, telemetry={"kept": told})) as server:
+        async with following(server.client, "/api/runs/r/stream"), following(server.client, "/free/stream"):
+            assert [name for name, _, _ in told.events if name.endswith("closed")] == []
+        await until(lambda: told.named("assist.run.sse_client_closed") and told.named("feed.sse_client_closed"))
+        assert told.only("assist.run.sse_client_closed")[1]["route"] == "/api/runs/{run_id}/stream"
+
+
+async def test_a_stream_that_the_server_ends_was_not_closed_by_its_client(tmp_path: Path) -> None:
+    told = Kept()
+    deployed = kit(tmp_path, told)
+    async with serving(deployed) as server, following(server.client, "/free/runs/r/stream") as frames:
+        deployed.drain()
+        with pytest.raises(StopAsyncIteration):
+            await frames.next()
+    assert [name for name, _, _ in told.events if name.endswith("closed")] == []

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from agentops.core.http.spans import describe, is_stream
 from agentops.core.ports.credential import DescribesCredential
+from agentops.core.serving import SERVED
 from agentops.core.signals import REQUEST, REQUEST_SECONDS
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Context(NamedTuple):
     server_send: Send
     max_body: int
     vouched: Vouched
+    signals: Signals
 
 
 def context_of(scope: Scope) -> Context:
@@ -91,8 +93,16 @@ class Gate:
         if b"%" in scope["raw_path"]:
             scope = _with_encoded_slashes(scope)
 
-        context = Context(request_id.decode(), lane, send, self._max_body, self._vouched)
+        context = Context(request_id.decode(), lane, send, self._max_body, self._vouched, self._signals)
         scope["state"][CONTEXT] = context
+        served = {
+            "request_id": context.request_id,
+            "lane": lane.name if lane is not None else "",
+            "method": _method(scope),
+            "route": UNROUTED,
+            "subject": "",
+        }
+        token = SERVED.set(served)
         with self._signals.request(scope["headers"]) as span:
             status = 0
 
@@ -113,24 +123,15 @@ class Gate:
                 _forget_server(scope)
                 if span.is_taken:
                     _describe(span, scope, context, status)
-                self._tell(scope, context, status, time.perf_counter() - began)
+                self._tell(scope, served, status, time.perf_counter() - began)
+                SERVED.reset(token)
 
-    def _tell(self, scope: Scope, context: Context, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, served: dict[str, str], status: int, seconds: float) -> None:
         """By its route, never by its path: names of runs would be as many figures."""
-        user = scope.get("user")
-        lane = context.lane.name if context.lane is not None else ""
-        method, route = _method(scope), scope.get("path_template", UNROUTED)
-        self._signals.event(
-            REQUEST,
-            request_id=context.request_id,
-            lane=lane,
-            method=method,
-            route=route,
-            status=status,
-            ms=round(seconds * 1000, 2),
-            subject=user.subject if user is not None else "",
-        )
-        self._signals.observe(REQUEST_SECONDS, seconds, lane=lane, method=method, route=route, status=str(status))
+        served["route"] = scope.get("path_template", UNROUTED)
+        self._signals.event(REQUEST, status=status, ms=round(seconds * 1000, 2))
+        figure = {name: served[name] for name in ("lane", "method", "route")}
+        self._signals.observe(REQUEST_SECONDS, seconds, **figure, status=str(status))
 
 
 def _describe(span: AnySpan | NoSpan, scope: Scope, context: Context, status: int) -> None:

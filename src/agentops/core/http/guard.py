@@ -10,6 +10,7 @@ from agentops.core.discovery import where_raised
 from agentops.core.errors import Forbidden, Refusal, Unauthorized, Unavailable
 from agentops.core.identity import ANONYMOUS
 from agentops.core.ports.auth import Caller
+from agentops.core.serving import SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -56,6 +57,9 @@ class Guard(ASGIMiddleware):
     async def admit(self, scope: Scope, needs: Mapping[str, Any]) -> Identity:
         """Return who is calling, if that caller may use a route with these needs; the scope keeps who vouched."""
         scope["auth"] = None
+        served = SERVED.get()
+        if served is not None:
+            served["route"] = scope["path_template"]
         peer = scope["client"][0] if scope["client"] else None
         if self._limits is not None:
             await self._limits.before(peer)
@@ -68,6 +72,8 @@ class Guard(ASGIMiddleware):
         if self._limits is not None:
             route = scope["path_template"].removeprefix(self._lane.path)
             await self._limits.after(identity, peer, f"{scope['method']} {route}")
+        if served is not None:
+            served["subject"] = identity.subject
         if not public and not identity.may(needs[PERMISSION]):
             raise Forbidden(f"this needs the permission {needs[PERMISSION]!r}")
         return identity

@@ -135,7 +135,7 @@ class Runs(Feature[NoSettings]):
 
     async def stream_run(self, request: AnyRequest, run_id: FromPath[str]) -> Response[bytes]:
         run, after = incoming.run_name(run_id), incoming.event_cursor(_resume_point(request))
-        return EventStream(await self._events.follow(request.user.project, run, after))
+        return EventStream(await self._events.follow(request.user.project, run, after), "run")
 
     async def list_feed(self, request: AnyRequest) -> Response[bytes]:
         asked = query_of(request)
@@ -145,7 +145,7 @@ class Runs(Feature[NoSettings]):
         return Answer(f"[{','.join(map(_feed_json, items))}]".encode(), headers=headers)
 
     async def stream_feed(self, request: AnyRequest) -> Response[bytes]:
-        return EventStream(await self._events.follow_feed(request.user.project, _resume_point(request)))
+        return EventStream(await self._events.follow_feed(request.user.project, _resume_point(request)), "feed")
 
 
 def _feed_json(item: FeedItem) -> str:

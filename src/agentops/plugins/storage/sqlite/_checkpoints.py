@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from agentops.core.serving import apart
 from agentops.plugins.storage.sqlite._threads import Threads
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Checkpoints:
         """Count a commit, and start a checkpoint when the log has grown long."""
         self._commits += 1
         if self._commits % COMMITS_BETWEEN_LOOKS == 0 and self._task is None and self._is_long():
-            self._task = asyncio.create_task(self._run())
+            self._task = apart(self._run())
 
     async def close(self) -> None:
         if self._task is not None:
