@@ -6,10 +6,12 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from agentops.accounts.audit import Origin
 from agentops.core.rungs import Rungs
 from agentops.plugins.features.webhooks import courier, outbox
-from agentops.plugins.features.webhooks.subscriptions import Webhooks
+from agentops.plugins.features.webhooks.subscriptions import Subscriptions
 from tests.durability.apps import Plan
 from tests.durability.processes import server
 from tests.durability.wire import CUT, Connection
@@ -27,15 +29,16 @@ RUNS: Final = 300
 
 def _hurry() -> None:
     """A claim lapses, and what is due is looked for, much sooner than in earnest."""
-    vars(outbox)["CLAIM_MS"] = 50
-    vars(courier)["LOOK_SECONDS"] = 0.01
+    for_ever = pytest.MonkeyPatch()  # for as long as the server's process lives
+    for_ever.setattr(outbox, "CLAIM_MS", 50)
+    for_ever.setattr(courier, "LOOK_SECONDS", 0.01)
 
 
 async def test_kills_lose_and_reorder_nothing(database: Database, chance: Random) -> None:
     async with receiving() as receiver:
         storage = database.opened()
         async with storage.life(Rungs()):
-            await Webhooks(storage).create(Origin("default", "ada"), receiver.url, ["run.failed"], "standard", "")
+            await Subscriptions(storage).create(Origin("default", "ada"), receiver.url, ["run.failed"], "standard", "")
         with server(Plan(database, webhooks=True), prepare=_hurry) as served:
             receiver.holds.clear()
             await served.up()

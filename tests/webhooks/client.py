@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.webhooks.conftest import eventually
+from agentops.testing.server import serving
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from agentops import Kit
     from agentops.testing.server import LiveServer
+
+OPERATOR = {"x-api-key": "an operator's key"}
+STRANGER = {"x-other-key": "an operator's of another project", "x-api-key": ""}
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def operated(kit: Kit) -> AsyncIterator[LiveServer]:
+    """Served, with a client that may do everything."""
+    async with serving(kit) as live:
+        live.client.headers.update(OPERATOR)
+        yield live
 
 
 async def subscribe(server: LiveServer, url: str, *events: str, **more: Any) -> dict[str, Any]:
@@ -17,9 +35,9 @@ async def subscribe(server: LiveServer, url: str, *events: str, **more: Any) -> 
     return made
 
 
-async def fail(server: LiveServer, run: str, **more: Any) -> None:
+async def fail(server: LiveServer, run: str) -> None:
     """End a run in the way that agents do."""
-    answer = await server.client.post(f"/api/runs/{run}/events", json={"type": "end", "payload": {}, **more})
+    answer = await server.client.post(f"/api/runs/{run}/events", json={"type": "end", "payload": {}})
     assert answer.is_success, answer.text
     answer = await server.client.patch(f"/api/runs/{run}", json={"status": "error"})
     assert answer.is_success, answer.text
@@ -39,3 +57,11 @@ async def settled(server: LiveServer, webhook: dict[str, Any], state: str, count
         return found if len(found) >= count else []
 
     return await eventually(enough)
+
+
+async def eventually(look: Callable[[], Awaitable[T]]) -> T:
+    """Return what it finds once that is something; for what tells nobody when it happens."""
+    async with asyncio.timeout(20):
+        while not (found := await look()):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.02)
+    return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from agentops import Kit, Lane, Secret
+from agentops.core.rungs import Rungs
 from agentops.plugins.auth.hashed_keys import HashedKeys
 from agentops.plugins.auth.static_key import StaticKey
 from agentops.plugins.features.audit import Audit
@@ -17,21 +16,18 @@ from agentops.plugins.features.keys import Keys
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.features.webhooks import Webhooks, courier, watch
 from agentops.plugins.storage.postgres import Postgres
-from agentops.testing.server import serving
 from tests.core.parts import Kept, storage_in
+from tests.webhooks.client import OPERATOR, STRANGER, operated
 from tests.webhooks.receiver import receiving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from agentops.core.ports.bus import Bus
     from agentops.core.ports.storage import Storage
     from agentops.testing.server import LiveServer
     from tests.webhooks.receiver import Receiver
-
-OPERATOR = {"x-api-key": "an operator's key"}
-STRANGER = {"x-other-key": "an operator's of another project", "x-api-key": ""}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -43,15 +39,11 @@ def storage_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], S
     return lambda: Postgres(url=url)
 
 
-T = TypeVar("T")
-
-
-async def eventually(look: Callable[[], Awaitable[T]]) -> T:
-    """Return what it finds once that is something; for what tells nobody when it happens."""
-    async with asyncio.timeout(20):
-        while not (found := await look()):  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.02)
-    return found
+@pytest_asyncio.fixture
+async def storage(storage_of: Callable[[], Storage[Any]]) -> AsyncIterator[Storage[Any]]:
+    storage = storage_of()
+    async with storage.life(Rungs()):
+        yield storage
 
 
 @pytest.fixture(autouse=True)
@@ -95,12 +87,4 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest_asyncio.fixture
 async def server(kit_of: Callable[..., Kit]) -> AsyncIterator[LiveServer]:
     async with operated(kit_of()) as live:
-        yield live
-
-
-@asynccontextmanager
-async def operated(kit: Kit) -> AsyncIterator[LiveServer]:
-    """Served, with a client that may do everything."""
-    async with serving(kit) as live:
-        live.client.headers.update(OPERATOR)
         yield live

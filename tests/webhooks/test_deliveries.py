@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from agentops.plugins.features.webhooks import outbox
-from tests.webhooks.client import deliveries, fail, settled, subscribe
-from tests.webhooks.conftest import OPERATOR, STRANGER, eventually, operated
+from agentops.plugins.features.webhooks import courier, outbox, sending
+from tests.webhooks.client import OPERATOR, STRANGER, deliveries, eventually, fail, operated, settled, subscribe
 from tests.webhooks.receiver import receiving
 
 if TYPE_CHECKING:
@@ -159,6 +159,22 @@ async def test_what_never_arrives_is_parked_and_can_be_sent_again(
     assert len(await settled(server, webhook, "delivered", 2)) == 2
 
 
+async def test_an_attempt_that_breaks_in_a_way_nobody_thought_of_is_an_attempt(
+    server: LiveServer, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be made once more at once, and for ever."""
+    monkeypatch.setattr(sending, "signed_headers", lambda *_: {"webhook-id": "\N{PILE OF POO}"})
+    webhook = await subscribe(server, receiver.url)
+    await fail(server, "nightly")
+
+    async def attempts() -> Any:
+        return (await deliveries(server, webhook))[0]["attempts"]
+
+    assert [attempt["error"] for attempt in await eventually(attempts)] == ["UnicodeEncodeError"]
+    answer = await server.client.post(f"/api/webhooks/{webhook['id']}/test")
+    assert (answer.status_code, answer.json()["delivered"]) == (200, False)
+
+
 async def test_a_target_that_is_gone_is_asked_no_more(server: LiveServer, receiver: Receiver) -> None:
     receiver.answer(410)
     webhook = await subscribe(server, receiver.url)
@@ -178,6 +194,25 @@ async def test_a_target_that_is_gone_is_asked_no_more(server: LiveServer, receiv
     assert "heard" in events
 
 
+async def test_a_target_that_is_gone_ends_no_new_one(server: LiveServer, receiver: Receiver) -> None:
+    """Its answer came when the webhook led elsewhere already."""
+    receiver.answer(410)
+    receiver.holds.clear()
+    webhook = await subscribe(server, receiver.url)
+    await fail(server, "nightly")
+    await receiver.has(1)
+    path = f"/api/webhooks/{webhook['id']}"
+    assert (await server.client.patch(path, json={"url": f"{receiver.url}/new"})).is_success
+    receiver.holds.set()
+
+    async def attempts() -> Any:
+        return (await deliveries(server, webhook))[0]["attempts"]
+
+    assert (await eventually(attempts))[0]["status"] == 410
+    await fail(server, "daily")
+    assert (await server.client.get(path)).json()["enabled"]
+
+
 async def test_a_target_that_moves_inward_gets_nothing(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
     """What was allowed when it was subscribed is judged again at every attempt."""
     async with operated(kit_of()) as server:
@@ -190,6 +225,24 @@ async def test_a_target_that_moves_inward_gets_nothing(kit_of: Callable[..., Kit
 
         assert (await eventually(attempts))[0]["error"] == "its host is not at a public address"
     assert receiver.received == []
+
+
+async def test_a_database_that_hangs_does_not_hold_up_the_end(
+    kit_of: Callable[..., Kit], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is claimed cannot be given back then; the claim lapses."""
+
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(courier, "RELEASE_SECONDS", 0.05)
+    receiver.holds.clear()
+    async with asyncio.timeout(10):
+        async with operated(kit_of()) as server:
+            await subscribe(server, receiver.url)
+            await fail(server, "nightly")
+            await receiver.has(1)
+            monkeypatch.setattr(outbox.Outbox, "release", hang)
 
 
 async def test_two_servers_deliver_each_once(kit_of: Callable[..., Kit], receiver: Receiver) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from agentops.accounts.audit import Origin
-from agentops.core.rungs import Rungs
+from agentops.core.records import now_ms
 from agentops.plugins.features.webhooks import outbox
 from agentops.plugins.features.webhooks.outbox import CLAIM_MS, DAY_MS, DELAYS, Attempt, Delivery, Notice, Outbox
-from agentops.plugins.features.webhooks.subscriptions import Webhooks
+from agentops.plugins.features.webhooks.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from agentops.core.ports.storage import Storage
     from agentops.plugins.features.webhooks.subscriptions import Webhook
@@ -61,15 +61,8 @@ def test_it_is_given_up_after_a_day_or_all_its_attempts() -> None:
 
 
 @pytest_asyncio.fixture
-async def storage(storage_of: Callable[[], Storage[Any]]) -> AsyncIterator[Storage[Any]]:
-    storage = storage_of()
-    async with storage.life(Rungs()):
-        yield storage
-
-
-@pytest_asyncio.fixture
 async def webhook(storage: Storage[Any]) -> Webhook:
-    return await Webhooks(storage).create(
+    return await Subscriptions(storage).create(
         Origin("default", "ada"), "https://example.com/", ["run.stalled"], "standard", ""
     )
 
@@ -83,7 +76,7 @@ async def test_a_claim_keeps_others_away_until_it_lapses(
     assert not await two.claim(webhook.id)
     await two.release(webhook.id)
     assert not await two.claim(webhook.id)
-    now = int(time.time() * 1000)
+    now = now_ms()
     for jump in (CLAIM_MS + 1000, -CLAIM_MS - 1000):
         monkeypatch.setattr(outbox, "now_ms", lambda: now)
         assert await one.claim(webhook.id)
@@ -106,14 +99,66 @@ async def test_what_is_told_once_is_not_told_again(storage: Storage[Any], webhoo
     assert [each.data for each in found] == ['{"run":"c"}', '{"run":"a"}']
 
 
+async def test_whoever_was_asleep_notes_nothing_over_what_another_did(storage: Storage[Any], webhook: Webhook) -> None:
+    """A process that stood still for longer than its claim goes on in the middle of an attempt."""
+    asleep, other = Outbox(storage, "asleep"), Outbox(storage, "other")
+    await asleep.tell([Notice("run.stalled", {})])
+    seen = await asleep.first(webhook.id)
+    assert seen is not None
+    await other.note(seen, Attempt(NOW, 1.0, 200), "delivered")
+    await asleep.note(seen, Attempt(NOW, 1.0, None, "no answer"), "waiting")
+    (kept,) = await other.page(webhook, 10, None, None)
+    assert (kept.state, kept.attempts, [attempt.status for attempt in kept.log]) == ("delivered", 1, [200])
+
+
+async def test_what_is_told_once_is_not_told_again_when_lists_are_cleared(
+    storage: Storage[Any], webhook: Webhook
+) -> None:
+    """A run that is silent for months, and a list that goes back a day."""
+    box = Outbox(storage, "one")
+    silence = [Notice("run.stalled", {"run": "a"}, "default", "run.stalled 1 1")]
+    await box.tell(silence)
+    first = await box.first(webhook.id)
+    assert first is not None
+    await box.note(first, Attempt(NOW, 1.0, 200), "delivered")
+    await box.forget(first.at + DAY_MS)
+    await box.tell(silence)
+    assert [each.state for each in await box.page(webhook, 10, None, None)] == ["delivered"]
+    await box.forget(first.at + 401 * DAY_MS)
+    assert await box.page(webhook, 10, None, None) == []
+
+
 async def test_what_waits_is_never_forgotten(storage: Storage[Any], webhook: Webhook) -> None:
     box = Outbox(storage, "one")
     await box.tell([Notice("run.stalled", {"run": name}) for name in ("waits", "went")])
     _, went = reversed(await box.page(webhook, 10, None, None))
     await box.note(went, Attempt(NOW, 1.0, 200), "delivered")
-    await box.forget(int(time.time() * 1000) + DAY_MS)
+    await box.forget(now_ms() + DAY_MS)
     assert [each.data for each in await box.page(webhook, 10, None, None)] == ['{"run":"waits"}']
     assert await box.waiting() == 1
+
+
+async def test_much_is_forgotten_a_little_at_a_time(
+    storage: Storage[Any], webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored meanwhile would wait for the whole."""
+    box = Outbox(storage, "one")
+    await box.tell([Notice("run.stalled", {})] * 5)
+    while (first := await box.first(webhook.id)) is not None:
+        await box.note(first, Attempt(NOW, 1.0, 200), "delivered")
+    left: list[int] = []
+    write = storage.write
+
+    @asynccontextmanager
+    async def counted() -> AsyncIterator[Any]:
+        async with write() as connection:
+            yield connection
+        left.append(len(await box.page(webhook, 10, None, None)))
+
+    monkeypatch.setattr(storage, "write", counted)
+    monkeypatch.setattr(outbox, "FORGOTTEN_AT_ONCE", 2)
+    await box.forget(now_ms() + DAY_MS)
+    assert left[:3] == [3, 1, 0]
 
 
 async def test_the_log_of_one_delivery_has_an_end(storage: Storage[Any], webhook: Webhook) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from agentops.plugins.features.webhooks import posting
 from agentops.plugins.features.webhooks.posting import NotSent, post
-from agentops.plugins.features.webhooks.targets import Target
+from agentops.plugins.features.webhooks.targets import Place, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,11 +26,9 @@ async def answering(*parts: bytes, holds: bool = False, tls: bool = False) -> As
             for part in parts:
                 writer.write(part)
                 await writer.drain()
-            if holds:
-                await reader.read(-1)
-            else:
+            if not holds:
                 writer.write_eof()
-                await reader.read(-1)
+            await reader.read(-1)
         except ConnectionError:
             pass
         finally:
@@ -39,7 +37,7 @@ async def answering(*parts: bytes, holds: bool = False, tls: bool = False) -> As
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        yield Target("127.0.0.1", port, tls, "example.com", f"example.com:{port}", "/hook")
+        yield Target("127.0.0.1", Place(tls, "example.com", port, f"example.com:{port}", "/hook"))
     finally:
         server.close()
         await server.wait_closed()
@@ -55,6 +53,18 @@ async def test_what_comes_before_the_answer_is_not_the_answer() -> None:
     parts = (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 500 No\r\n\r\n")
     async with answering(*parts, holds=True) as target:
         assert await post(target, {}, b"{}") == 500
+
+
+async def test_whoever_wants_to_speak_another_protocol_has_answered() -> None:
+    async with answering(b"HTTP/1.1 101 So\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", holds=True) as target:
+        assert await post(target, {}, b"{}") == 101
+
+
+async def test_what_follows_the_head_is_not_judged() -> None:
+    async with answering(
+        b"HTTP/1.1 202 So\r\ncontent-length: 0\r\nconnection: close\r\n\r\nmore than was said"
+    ) as target:
+        assert await post(target, {}, b"{}") == 202
 
 
 @pytest.mark.parametrize(
@@ -93,4 +103,4 @@ async def test_a_port_at_which_nobody_listens() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         with pytest.raises(NotSent, match="Connect"):
-            await post(Target("127.0.0.1", port, tls=False, host="h", authority="h", path="/"), {}, b"{}")
+            await post(Target("127.0.0.1", Place(tls=False, host="h", port=port, authority="h", path="/")), {}, b"{}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,7 @@ INWARD = [
     "https://10.0.0.1/",
     "https://172.16.0.1/",
     "https://192.168.1.1/",
+    "https://192.0.0.192/",
     "https://100.64.0.1/",
     "https://224.0.0.1/",
     "https://255.255.255.255/",
@@ -54,15 +56,15 @@ async def test_what_is_not_public_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", PUBLIC)
 async def test_what_is_public_is_not(url: str) -> None:
-    target = await find(place_of(url), [])
-    assert (target.port, target.tls, target.path) == (443, True, "/")
+    place = (await find(place_of(url), [])).place
+    assert (place.port, place.tls, place.path) == (443, True, "/")
 
 
 async def test_plain_http_is_for_allowed_networks() -> None:
     with pytest.raises(NotAllowed, match="use https://"):
         await find(place_of("http://93.184.216.34/"), [])
     allowed = [plain_network("127.0.0.0/8")]
-    assert (await find(place_of("http://127.0.0.1:8080/a?b=c"), allowed)).port == 8080
+    assert (await find(place_of("http://127.0.0.1:8080/a?b=c"), allowed)).place.port == 8080
     with pytest.raises(NotAllowed):
         await find(place_of("http://[::1]/"), allowed)
 
@@ -95,10 +97,10 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], None]:
     """Let a name lead to these addresses; no name server here does as it is told."""
 
     def lead_to(addresses: list[str]) -> None:
-        async def getaddrinfo(_loop: Any, _host: str, port: int, **_: Any) -> list[Any]:
+        def getaddrinfo(_host: str, port: int, *_: Any, **__: Any) -> list[Any]:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
     return lead_to
 
@@ -114,7 +116,37 @@ async def test_what_was_checked_is_what_is_called(names: Callable[[list[str]], N
     names(["93.184.216.34"])
     target = await find(place_of("https://example.com:8443/hook?x=1"), [])
     names(["127.0.0.1"])
-    assert target == ("93.184.216.34", 8443, True, "example.com", "example.com:8443", "/hook?x=1")
+    assert target == ("93.184.216.34", (True, "example.com", 8443, "example.com:8443", "/hook?x=1"))
+
+
+async def test_names_that_hang_hold_up_no_other_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who ask a name server that is silent are many, and wait for long; the loop has few threads."""
+    answer = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, *options: Any, **more: Any) -> Any:
+        if host.endswith(".slow.invalid"):
+            answer.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return look_up(host, port, *options, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    hanging = [asyncio.create_task(find(place_of(f"https://{name}.slow.invalid/"), [])) for name in range(50)]
+    await asyncio.sleep(0)
+    threads = [thread for thread in threading.enumerate() if thread.name == "agentops resolver"]
+    assert len(threads) == 50
+    with pytest.raises(NotAllowed, match="not at a public address"):
+        await find(place_of("https://localhost/"), [])
+    assert all(thread.daemon for thread in threads)
+    answer.set()
+    for refused in await asyncio.gather(*hanging, return_exceptions=True):
+        assert str(refused) == "its host cannot be found"
+
+
+@pytest.mark.parametrize("host", ["a..b", ".example.com", f"{'a' * 64}.com"])
+async def test_a_host_that_can_be_no_name(host: str) -> None:
+    with pytest.raises(NotAllowed, match="cannot be found"):
+        await find(place_of(f"https://{host}/"), [])
 
 
 async def test_a_host_that_is_nowhere() -> None:

@@ -11,10 +11,11 @@ from sqlalchemy import update
 
 from agentops.core.health import HealthChecks
 from agentops.core.ports.health import Health
+from agentops.core.records import now_ms
 from agentops.plugins.bus.memory import Memory
+from agentops.plugins.features.webhooks.outbox import DAY_MS
 from agentops.sql.tables import keys
-from tests.webhooks.client import deliveries, subscribe
-from tests.webhooks.conftest import operated
+from tests.webhooks.client import deliveries, operated, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tests.webhooks.receiver import Receiver
 
 SILENT = 1.0
-DAY_MS = 24 * 60 * 60 * 1000
 
 
 async def start(server: LiveServer, run: str, events: int = 1) -> None:
@@ -54,6 +54,15 @@ async def test_a_silent_run_is_told_once_for_each_silence(kit_of: Callable[..., 
         assert len(await deliveries(server, webhook)) == 4
 
 
+async def test_with_no_minutes_no_run_is_silent(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    async with operated(kit_of(stalled_minutes=0)) as server:
+        await subscribe(server, receiver.url, "run.stalled", "auth.refused_burst")
+        await start(server, "silent")
+        for _ in range(100):
+            await server.client.get("/api/runs", headers={"x-api-key": "wrong"})
+        assert (await receiver.has(1))[0].json["type"] == "auth.refused_burst"
+
+
 async def test_a_run_that_speaks_is_not_silent(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
     async with operated(kit_of(stalled_minutes=SILENT / 60)) as server:
         await subscribe(server, receiver.url, "run.stalled")
@@ -62,6 +71,18 @@ async def test_a_run_that_speaks_is_not_silent(kit_of: Callable[..., Kit], recei
         assert (await receiver.has(1))[0].json["data"]["run"] == "silent"
         speaking.cancel()
         assert len(receiver.received) == 1
+
+
+async def test_silence_can_be_told_never(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    """A budget is told before silence is looked for, and the second only once that look is over."""
+    kit = kit_of(stalled_minutes=0)
+    async with operated(kit) as server:
+        webhook = await subscribe(server, receiver.url, "run.stalled", "budget.reached")
+        await start(server, "silent")
+        for number in (1, 2):
+            kit._signals.event("budget.reached", budget=number)
+            await receiver.has(number)
+        assert [each["event"] for each in await deliveries(server, webhook)] == ["budget.reached"] * 2
 
 
 async def _speak(server: LiveServer) -> None:
@@ -83,7 +104,7 @@ async def test_a_key_that_is_about_to_expire_is_told_once(
         ]
         await server.client.delete(f"{path}/{made[2]['key_id']}")
         await receiver.has(3)
-        now = int(time.time() * 1000)
+        now = now_ms()
         long = keys.c.name != "short"
         async with kit.deployment.storage.write() as connection:
             await connection.execute(update(keys).where(long).values(created_at=now - 88 * DAY_MS))

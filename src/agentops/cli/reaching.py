@@ -30,6 +30,15 @@ def checked_key(key: str | None) -> str | None:
     return key
 
 
+def url_at(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def dialled(host: str) -> str:
+    """What this machine calls to reach whatever listens at that host, which may be every address."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound, called
+
+
 def connection_to(url: str, seconds: float) -> HTTPConnection:
     """A connection that is not made yet; `seconds` is what each wait on it may take."""
     import http.client

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from agentops.core.signals import Signals
 
@@ -20,6 +21,16 @@ async def ended(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def in_background(signals: Signals, steps: Mapping[str, Callable[[], Awaitable[None]]]) -> AsyncGenerator[None]:
+    """Repeat each of these steps, by the name under which its failures are told, until this is left."""
+    tasks = [asyncio.create_task(forever(signals, name, step), name=f"agentops {name}") for name, step in steps.items()]
+    try:
+        yield
+    finally:
+        await ended(*tasks)
 
 
 async def forever(signals: Signals, name: str, step: Callable[[], Awaitable[None]]) -> None:

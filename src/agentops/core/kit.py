@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
-import threading
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,10 +15,11 @@ from agentops.core.deployment import Deployment
 from agentops.core.discovery import find, where_raised
 from agentops.core.errors import AgentopsError, StartError
 from agentops.core.eventlog import EventLog
-from agentops.core.forever import ended, forever
+from agentops.core.forever import in_background
 from agentops.core.health import HealthChecks
 from agentops.core.http.app import build_app
 from agentops.core.http.gate import lane_at
+from agentops.core.leaving import Leaving
 from agentops.core.problem import ConfigurationError
 from agentops.core.retrying import Retrying
 from agentops.core.rungs import Rungs
@@ -29,7 +27,7 @@ from agentops.core.signals import Signals
 from agentops.core.vouched import Vouched
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
     from litestar import Litestar
@@ -83,7 +81,6 @@ class Kit(InitPlugin):
         self._signals = Signals()
         self._events: EventLog | None = None
         self._health: HealthChecks | None = None
-        self._is_leaving = False
         self._vouched = Vouched(self.deployment.events.poll_seconds)
         self.down: dict[str, str] = {}
         """The authenticators that could not start, and why; their lanes answer 503, and all others serve."""
@@ -162,12 +159,12 @@ class Kit(InitPlugin):
             rungs = rungs.with_part("vouched", self._vouched)
             self._health = HealthChecks(parts.parts(), self.down, self._signals)
             rungs = rungs.with_part("health", self._health).with_part("telemetry", parts.telemetry)
-            await stack.enter_async_context(_in_background(self._signals, "vouched", self._vouched.step))
+            await stack.enter_async_context(in_background(self._signals, {"vouched": self._vouched.step}))
             for feature in parts.features:
                 await _start(stack, f"feature {type(feature).__name__}", feature, rungs)
             self._events = events
             self._tell_open_lanes()
-            with self._drained_by_signals():
+            with Leaving(self.give_notice, self.drain, parts.server.notice_seconds).when_signalled():
                 yield
 
     def _life(self, _app: Litestar) -> AbstractAsyncContextManager[None]:
@@ -201,44 +198,6 @@ class Kit(InitPlugin):
             finally:
                 host.asgi_handler = original
 
-    @contextmanager
-    def _drained_by_signals(self) -> Generator[None]:
-        """A server that was told to stop waits for its streams, and nothing else would tell them."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        before = {number: handler for number, handler in handlers.items() if handler not in {None, signal.SIG_IGN}}
-
-        notice = self.deployment.server.notice_seconds
-
-        def give_notice(number: int) -> None:
-            self.give_notice()
-            loop.call_later(notice, drain_first, number, None)
-
-        def drain_first(number: int, frame: Any) -> None:
-            if notice and not self._is_leaving:
-                self._is_leaving = True
-                loop.call_soon_threadsafe(give_notice, number)
-                return
-            loop.call_soon_threadsafe(self.drain)
-            handler = before[signal.Signals(number)]
-            if callable(handler):
-                handler(number, frame)
-            else:
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-
-        for number in before:
-            signal.signal(number, drain_first)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                if signal.getsignal(number) is drain_first:
-                    signal.signal(number, handler)
-
     def _tell_open_lanes(self) -> None:
         for lane in self.deployment.lanes:
             if lane.is_unguarded(self.deployment.auth):
@@ -249,15 +208,6 @@ class Kit(InitPlugin):
                     path=lane.path,
                     meaning="anybody who reaches this address may use it",
                 )
-
-
-@asynccontextmanager
-async def _in_background(signals: Signals, name: str, step: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
-    task = asyncio.create_task(forever(signals, name, step), name=f"agentops {name}")
-    try:
-        yield
-    finally:
-        await ended(task)
 
 
 async def _start(stack: AsyncExitStack, name: str, plugin: Plugin[Any], rungs: Rungs) -> None:

@@ -16,8 +16,7 @@ from agentops.sql.migrations import REVISIONS, STORED_REVISION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agentops.core.errors import Unavailable
-from agentops.core.ports.diagnosis import Reads
+    from agentops.core.ports.diagnosis import Reads
 
 HOUR_MS: Final = 3_600_000
 SILENT_HOURS: Final = 24

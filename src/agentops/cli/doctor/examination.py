@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentops._version import __version__
-from agentops.cli.doctor.asking import Answer, run, unanswered
+from agentops.cli.doctor.asking import Answer, unanswered
 from agentops.cli.doctor.exposure import look_at
 from agentops.cli.doctor.parts import ask_parts
 from agentops.cli.doctor.server import Place, ask_server
+from agentops.cli.doctor.waiting import run
+from agentops.cli.reaching import dialled, url_at
 from agentops.core.kit import Kit
 from agentops.core.ports.credential import DescribesCredential
 from agentops.core.ports.diagnosis import Finding
@@ -61,7 +63,7 @@ async def _ask_server(deployment: Deployment, url: str, key: str | None, watched
     if not url:
         remedy = "say where it is with --url"
         found = unanswered("the server's port is any that was free", "it cannot be found by its settings", remedy)
-        return [Answer("server", [found._replace(problem=found.problem.within("server.port"))])]
+        return [Answer("server", [found.within("server.port")])]
     lane = next(iter(watched), None)
     credentials = None if lane is None else _credentials(lane, deployment.auth, key)
     place = Place(url, deployment.server.schema, None if lane is None else lane.path, credentials)
@@ -82,8 +84,7 @@ def _address(server: ServerSettings) -> str:
     """Nothing when it is not known before it is bound."""
     if server.port == 0:
         return ""
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+    return url_at(dialled(server.host), server.port)
 
 
 def _credentials(lane: Lane, auth: Mapping[str, Authenticator], key: str | None) -> Mapping[str, str] | None:

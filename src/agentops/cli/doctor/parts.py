@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from agentops.cli.doctor.asking import SECONDS, Answer, Unsaid, asked_in_turn, unanswered, within
+from agentops.cli.doctor.asking import SECONDS, Answer, Unsaid, asked_in_turn, unanswered
+from agentops.cli.doctor.waiting import within
 from agentops.cli.opening import as_it_is, opened
 from agentops.core.discovery import is_built_in, where_raised
 from agentops.core.errors import AgentopsError
@@ -65,12 +66,11 @@ def _cannot_be_read(error: Exception) -> Finding:
         what = f"no answer within {SECONDS:g} s"
     else:
         what = str(error) if isinstance(error, AgentopsError) else where_raised(error)
-    found = unanswered(
+    return unanswered(
         what,
         "while it cannot be read nothing is stored, and every request that needs it is answered 503",
         "see that the database is there and runs, and that this machine and this user may reach it",
-    )
-    return found._replace(problem=found.problem.within("storage"))
+    ).within("storage")
 
 
 async def _ask(key: str, part: Plugin[Any], reads: Reads) -> list[Answer]:
@@ -80,7 +80,7 @@ async def _ask(key: str, part: Plugin[Any], reads: Reads) -> list[Answer]:
         questions = list(part.questions(reads))
     except Exception as error:  # noqa: BLE001 - a stranger's plugin may raise anything
         failed = unanswered(f"{type(part).__name__} cannot say what to ask: {where_raised(error)}")
-        return [Answer(key, [failed._replace(problem=failed.problem.within(key))])]
+        return [Answer(key, [failed.within(key)])]
     answers = await asked_in_turn(key, questions)
     return answers if is_built_in(type(part)) else _masked(answers, set(_secrets_in(part.settings)))
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from agentops._version import __version__
-from agentops.cli.doctor.asking import SECONDS, Answer, aside, asked_in_turn
+from agentops.cli.doctor.asking import SECONDS, Answer, asked_in_turn
+from agentops.cli.doctor.waiting import aside
 from agentops.cli.reaching import connection_to, reason
 from agentops.core.errors import Unavailable
 from agentops.core.health import HealthReport

@@ -12,6 +12,7 @@ import click
 
 from agentops._version import __version__
 from agentops.cli.describing import lane_in_words
+from agentops.cli.reaching import dialled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def when_it_answers(url: str, tell: Callable[[], None]) -> None:
 
 def _ask_until_answered(url: str, tell: Callable[[], None]) -> None:
     address = urlsplit(url)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.hostname or "", address.hostname or "")  # noqa: S104 - not bound, asked
+    host = dialled(address.hostname or "")
     while True:
         connection = http.client.HTTPConnection(host, address.port, timeout=5)
         try:

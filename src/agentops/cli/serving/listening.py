@@ -7,6 +7,7 @@ import os
 import socket
 from typing import Final
 
+from agentops.cli.reaching import url_at
 from agentops.core.errors import StartError
 
 BACKLOG: Final = 2048
@@ -33,7 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def url_of(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return url_at(host, port)
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

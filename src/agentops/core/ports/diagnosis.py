@@ -29,6 +29,10 @@ class Finding(NamedTuple):
     weight: Weight
     problem: Problem
 
+    def within(self, table: str) -> Finding:
+        """The same finding, its key relative to a table that holds it."""
+        return self._replace(problem=self.problem.within(table))
+
 
 class Question(NamedTuple):
     """One thing that is asked, in two or three words, and how. No answer within seconds is an answer, too."""

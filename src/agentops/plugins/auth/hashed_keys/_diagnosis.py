@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from agentops.accounts.keys import DAY_MS
 from agentops.core.ports.diagnosis import Finding
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from agentops.core.ports.diagnosis import Reads
 
-DAY_MS: Final = 24 * 60 * 60 * 1000
 SOON_DAYS: Final = 14
 NAMED_MOST: Final = 3
 

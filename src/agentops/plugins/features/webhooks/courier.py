@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from agentops.core.errors import Unavailable
 from agentops.core.forever import ended
 from agentops.core.records import now_ms
-from agentops.plugins.features.webhooks.sending import is_delivered
 
 if TYPE_CHECKING:
     from agentops.core.signals import Signals
     from agentops.plugins.features.webhooks.outbox import Attempt, Delivery, Outbox, State
     from agentops.plugins.features.webhooks.sending import Sender
-    from agentops.plugins.features.webhooks.subscriptions import Webhook, Webhooks
+    from agentops.plugins.features.webhooks.subscriptions import Subscriptions, Webhook
 
 LOOK_SECONDS: Final = 1.0
 AT_ONCE: Final = 16
 TURN_SECONDS: Final = 30.0
 """For how long one webhook may be served while others wait for one of the `AT_ONCE` places."""
+RELEASE_SECONDS: Final = 1.0
 GONE: Final = 410
 
 
@@ -29,12 +31,12 @@ class Courier:
     def __init__(
         self,
         outbox: Outbox,
-        webhooks: Webhooks,
+        subscriptions: Subscriptions,
         sender: Sender,
         signals: Signals,
     ) -> None:
         self._outbox = outbox
-        self._webhooks = webhooks
+        self._subscriptions = subscriptions
         self._sender = sender
         self._signals = signals
         self._served: dict[str, asyncio.Task[None]] = {}
@@ -51,9 +53,16 @@ class Courier:
         await asyncio.sleep(LOOK_SECONDS)
 
     async def end(self) -> None:
-        """Stop in the middle: what was not noted is sent again, by whoever is next."""
-        await ended(*self._served.values())
-        await self._outbox.release()
+        """Stop in the middle: what was not noted is sent again, by whoever is next.
+
+        A claim that cannot be given back lapses; nobody waits for a database that is away.
+        """
+        broken_off = list(self._served.values())
+        await ended(*broken_off)
+        if broken_off:
+            with suppress(TimeoutError, Unavailable):
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self._outbox.release()
 
     async def _serve(self, webhook: str) -> None:
         until = time.monotonic() + TURN_SECONDS
@@ -71,17 +80,17 @@ class Courier:
 
     async def _deliver(self, delivery: Delivery) -> bool:
         """Whether the next one may follow at once: also behind one that is given up."""
-        webhook = await self._webhooks.by_id(delivery.webhook)
+        webhook = await self._subscriptions.by_id(delivery.webhook)
         if webhook is None:
             return False
         message = f"msg_{delivery.id}_{delivery.at:x}"
         attempt = await self._sender.send(webhook, message, delivery.kind, delivery.at, delivery.data)
-        state = delivery.state_after(now_ms(), is_delivered=is_delivered(attempt))
+        state = delivery.state_after(now_ms(), is_delivered=attempt.is_delivered)
         await self._outbox.note(delivery, attempt, state)
-        if not is_delivered(attempt):
+        if not attempt.is_delivered:
             self._tell(webhook, delivery, attempt, state)
         if attempt.status == GONE:
-            await self._webhooks.give_up(webhook, f"its target answered {GONE}: it is gone")
+            await self._subscriptions.give_up(webhook, f"its target answered {GONE}: it is gone")
         return state != "waiting"
 
     def _tell(self, webhook: Webhook, delivery: Delivery, attempt: Attempt, state: State) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from agentops.core.ports.diagnosis import Finding
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
+from agentops.plugins.features.webhooks.outbox import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.diagnosis import Reads, Weight
 
 LATE_MS: Final = 15 * 60 * 1000
-PARKED_MS: Final = 7 * 24 * 60 * 60 * 1000
+PARKED_MS: Final = 7 * DAY_MS
 
 _LATE: Final = """
     SELECT webhook, count(*) FROM deliveries WHERE state = 'waiting' AND at < ?

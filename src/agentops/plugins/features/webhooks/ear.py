@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 HEARD_MOST: Final = 1_000
 """What waits to be stored while the storage is away; then the oldest go."""
 _EVENTS: Final[dict[str, Kind]] = {"health.changed": "health.changed", "budget.reached": "budget.reached"}
+"""Kinds that can be subscribed to, by the events of telemetry that they are."""
 _REFUSED: Final = frozenset({"auth_invalid_key", "auth_missing_header"})
 
 
 class Ear(Telemetry[NoSettings]):
-    """A sink like any other."""
+    """A sink of telemetry like any other, for what no table holds; it is kept here until it is stored."""
 
     def __init__(self, instance: str, burst: int, burst_seconds: float) -> None:
         super().__init__()
@@ -59,8 +60,8 @@ class Ear(Telemetry[NoSettings]):
         except TimeoutError:
             return
 
-    def first(self) -> list[Notice]:
-        """What was heard, oldest first; it is kept until it is `forget`-ed."""
+    def heard(self) -> list[Notice]:
+        """All of it, oldest first; it is kept until it is `forget`-ed."""
         return list(self._heard)
 
     def forget(self, notices: list[Notice]) -> None:

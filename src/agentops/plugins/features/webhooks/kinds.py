@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 Kind = Literal[
     "run.failed",
@@ -15,7 +15,6 @@ Kind = Literal[
     "budget.reached",
     "health.changed",
 ]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 HEADLINES: Final[dict[str, str]] = {
     "run.failed": "A run failed",

@@ -135,8 +135,8 @@ def delivered(delivery: Delivery) -> ShownDelivery:
     )
 
 
-def columns(changed: ChangedWebhook) -> dict[str, Any]:
-    """What the change sets, by the names under which it is stored."""
+def fields(changed: ChangedWebhook) -> dict[str, Any]:
+    """What the change sets, by the names that it has in a `Webhook`."""
     said: dict[str, Any] = {"url": changed.url, "kinds": changed.events, "description": changed.description}
     if changed.enabled is not UNSET:
         said |= {"disabled_at": None if changed.enabled else now_ms(), "disabled_because": None}

@@ -6,10 +6,10 @@ process, and what was sent but not noted is sent again: at least once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
-from sqlalchemy import delete, insert, or_, select, text, update
+from sqlalchemy import insert, or_, select, text, update
 
 from agentops.core.errors import NotFound
 from agentops.core.records import now_ms
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentops.plugins.features.webhooks.subscriptions import Webhook
 
 State = Literal["waiting", "delivered", "parked"]
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -47,6 +48,10 @@ DELAYS: Final = (
 CLAIM_MS: Final = 30_000
 """For how long a process has a webhook for itself; much longer than one attempt takes."""
 LOG_MOST: Final = 20
+FORGOTTEN_AT_ONCE: Final = 2_000
+"""Rows deleted in one transaction: few enough that nothing else that is stored waits long for it."""
+ONCE_MS: Final = 400 * DAY_MS
+"""For how long it is known what was told once: for longer than any key lives, however short lists are."""
 
 _TELL: Final = """
     INSERT INTO deliveries (webhook, kind, data, at, once)
@@ -55,6 +60,12 @@ _TELL: Final = """
     AND (CAST(:project AS TEXT) IS NULL OR webhooks.project = CAST(:project AS TEXT))
     ON CONFLICT (webhook, once) WHERE once IS NOT NULL DO NOTHING
 """
+_FORGET: Final = """
+    DELETE FROM deliveries WHERE id IN (
+        SELECT id FROM deliveries WHERE state <> 'waiting' AND once IS NULL AND at < :before LIMIT :most
+    )
+"""
+_FORGET_ONCE: Final = _FORGET.replace("once IS NULL", "once IS NOT NULL")
 
 
 class Notice(NamedTuple):
@@ -73,6 +84,10 @@ class Attempt(msgspec.Struct, frozen=True):
     ms: float
     status: int | None = None
     error: str | None = None
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.error is None
 
 
 class Delivery(NamedTuple):
@@ -162,7 +177,12 @@ class Outbox:
         return _delivery(row) if row is not None else None
 
     async def note(self, delivery: Delivery, attempt: Attempt, state: State) -> None:
-        """Keep what became of an attempt."""
+        """Keep what became of an attempt; nothing of one that another process made again meanwhile."""
+        mine = (
+            deliveries.c.id == delivery.id,
+            deliveries.c.state == "waiting",
+            deliveries.c.attempts == delivery.attempts,
+        )
         values = {
             "state": state,
             "attempts": delivery.attempts + 1,
@@ -170,16 +190,16 @@ class Outbox:
             "log": _log([*delivery.log, attempt]),
         }
         async with self._storage.write() as connection:
-            await connection.execute(update(deliveries).where(deliveries.c.id == delivery.id).values(values))
+            await connection.execute(update(deliveries).where(*mine).values(values))
 
-    async def keep_test(self, webhook: Webhook, data: str, attempt: Attempt, state: State) -> None:
-        """List what was sent outside of the line."""
+    async def keep_test(self, webhook: Webhook, data: str, attempt: Attempt) -> None:
+        """List what was sent outside of the line, and is not tried again."""
         row = {
             "webhook": webhook.id,
             "kind": "test",
             "data": data,
             "at": attempt.at,
-            "state": state,
+            "state": "delivered" if attempt.is_delivered else "parked",
             "attempts": 1,
             "tried_at": attempt.at,
             "log": _log([attempt]),
@@ -215,9 +235,14 @@ class Outbox:
 
     async def forget(self, before: int) -> None:
         """Delete what is done with, as of a time in epoch milliseconds."""
-        done = delete(deliveries).where(deliveries.c.state != "waiting", deliveries.c.at < before)
+        for statement, bound in ((_FORGET, before), (_FORGET_ONCE, before - ONCE_MS)):
+            while await self._forget_some(statement, bound) == FORGOTTEN_AT_ONCE:
+                pass
+
+    async def _forget_some(self, statement: str, before: int) -> int:
         async with self._storage.write() as connection:
-            await connection.execute(done)
+            gone = await connection.execute(text(statement), {"before": before, "most": FORGOTTEN_AT_ONCE})
+        return gone.rowcount
 
 
 def _delivery(row: RowMapping) -> Delivery:

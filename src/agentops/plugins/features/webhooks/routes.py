@@ -1,14 +1,11 @@
-"""The routes of webhooks, and the life of what stands behind them."""
+"""The routes of webhooks: who is subscribed, what was delivered, and what is to be delivered again."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import secrets
-import socket
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post
@@ -17,7 +14,6 @@ from litestar.params import FromPath
 from agentops.accounts.web import origin_of
 from agentops.core.addresses import plain_network
 from agentops.core.errors import BadRequest
-from agentops.core.forever import ended, forever
 from agentops.core.http.answers import json_answer
 from agentops.core.http.bodies import decode_json, read_json
 from agentops.core.http.paging import DIGITS_MOST, limit_of, next_page, query_of
@@ -26,26 +22,23 @@ from agentops.core.ports.feature import Feature
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
 from agentops.plugins.features.webhooks import messages, openapi
-from agentops.plugins.features.webhooks.courier import Courier
 from agentops.plugins.features.webhooks.diagnosis import undelivered
-from agentops.plugins.features.webhooks.ear import Ear
-from agentops.plugins.features.webhooks.outbox import DAY_MS, Outbox, State
-from agentops.plugins.features.webhooks.sending import Sender, is_delivered
+from agentops.plugins.features.webhooks.outbox import STATES, Outbox
+from agentops.plugins.features.webhooks.sending import Sender
 from agentops.plugins.features.webhooks.settings import WebhooksSettings
-from agentops.plugins.features.webhooks.subscriptions import Webhooks as Subscriptions
+from agentops.plugins.features.webhooks.subscriptions import Subscriptions
 from agentops.plugins.features.webhooks.targets import NotAllowed
-from agentops.plugins.features.webhooks.watch import Watch
-from agentops.sql.text import storable
+from agentops.plugins.features.webhooks.work import at_work, this_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from agentops.core.ports.diagnosis import Reads
     from agentops.core.rungs import Rungs
+    from agentops.plugins.features.webhooks.outbox import State
 
 DEFAULT_LIMIT: Final = 100
 MOST: Final = 1000
-UPKEEP_SECONDS: Final = 15.0
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -77,38 +70,11 @@ class Webhooks(Feature[WebhooksSettings]):
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
-        settings, signals = self.settings, rungs.signals
-        instance = f"{socket.gethostname()}:{os.getpid()}"
         self._subscriptions = Subscriptions(rungs.storage)
-        self._outbox = Outbox(rungs.storage, f"{instance}:{secrets.token_hex(4)}")
-        self._sender = Sender([plain_network(network) for network in settings.allow], signals)
-        courier = Courier(self._outbox, self._subscriptions, self._sender, signals)
-        ear = Ear(instance, settings.refused_burst, settings.refused_seconds)
-        watch = Watch(
-            rungs.storage,
-            self._outbox,
-            rungs.health,
-            ear,
-            stalled_seconds=settings.stalled_minutes * 60,
-            expiring_days=settings.expiring_days,
-        )
-
-        async def upkeep() -> None:
-            signals.gauge("webhooks.waiting", await self._outbox.waiting())
-            if settings.keep_days:
-                await self._outbox.forget(now_ms() - settings.keep_days * DAY_MS)
-            await asyncio.sleep(UPKEEP_SECONDS)
-
-        steps = {"webhooks": courier.step, "webhooks.watch": watch.step, "webhooks.upkeep": upkeep}
-        tasks = [
-            asyncio.create_task(forever(signals, name, step), name=f"agentops {name}") for name, step in steps.items()
-        ]
-        try:
-            with signals.told_to(ear):
-                yield
-        finally:
-            await ended(*tasks)
-            await courier.end()
+        self._outbox = Outbox(rungs.storage, f"{this_process()}:{secrets.token_hex(4)}")
+        self._sender = Sender([plain_network(network) for network in self.settings.allow], rungs.signals)
+        async with at_work(rungs, self.settings, self._subscriptions, self._outbox, self._sender):
+            yield
 
     def routes(self) -> Sequence[object]:
         needs, one = {"permission": "webhooks:manage"}, "/webhooks/{webhook_id:str}"
@@ -130,7 +96,7 @@ class Webhooks(Feature[WebhooksSettings]):
         asked = decode_json(messages.wanted_decoder, await read_json(request))
         await self._check_url(asked.url)
         webhook = await self._subscriptions.create(
-            origin_of(request), asked.url, _each_once(asked.events), asked.format, _text(asked.description)
+            origin_of(request), asked.url, asked.events, asked.format, asked.description
         )
         return json_answer(messages.made(webhook), 201)
 
@@ -141,13 +107,9 @@ class Webhooks(Feature[WebhooksSettings]):
         return json_answer(messages.shown(await self._subscriptions.one(request.user.project, webhook_id)))
 
     async def change(self, request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
-        asked = decode_json(messages.changed_decoder, await read_json(request))
-        changed = messages.columns(asked)
+        changed = messages.fields(decode_json(messages.changed_decoder, await read_json(request)))
         if "url" in changed:
             await self._check_url(changed["url"])
-        if "kinds" in changed:
-            changed["kinds"] = _each_once(changed["kinds"])
-        _text(changed.get("description", ""))
         webhook = await self._subscriptions.change(origin_of(request), webhook_id, changed)
         return json_answer(messages.shown(webhook))
 
@@ -164,24 +126,14 @@ class Webhooks(Feature[WebhooksSettings]):
         now = now_ms()
         data = msgspec.json.encode({"webhook": webhook.id, "description": webhook.description}).decode()
         attempt = await self._sender.send(webhook, f"msg_test_{secrets.token_hex(8)}", "test", now, data)
-        state: State = "delivered" if is_delivered(attempt) else "parked"
-        await self._outbox.keep_test(webhook, data, attempt, state)
-        return json_answer(messages.Tested(is_delivered(attempt), attempt))
+        await self._outbox.keep_test(webhook, data, attempt)
+        return json_answer(messages.Tested(attempt.is_delivered, attempt))
 
     async def list_deliveries(self, request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         asked = query_of(request)
-        limit, before, state = limit_of(asked, DEFAULT_LIMIT, MOST), asked.get("before"), asked.get("state")
-        if before and not _is_id(before):
-            raise BadRequest("`before` is the id of a delivery", code="invalid_cursor", param="before")
-        if state and state not in get_args(State):
-            raise BadRequest(f"a state is one of {', '.join(get_args(State))}", code="invalid_state", param="state")
+        limit, before, state = limit_of(asked, DEFAULT_LIMIT, MOST), _before(asked), _state(asked)
         webhook = await self._subscriptions.one(request.user.project, webhook_id)
-        found = await self._outbox.page(
-            webhook,
-            limit + 1,
-            int(before) if before else None,
-            state or None,  # type: ignore[arg-type]
-        )
+        found = await self._outbox.page(webhook, limit + 1, before, state)
         headers = next_page(request, before=str(found[limit - 1].id)) if len(found) > limit else {}
         return json_answer([messages.delivered(delivery) for delivery in found[:limit]], headers=headers)
 
@@ -196,15 +148,24 @@ class Webhooks(Feature[WebhooksSettings]):
             raise BadRequest(f"this URL cannot be called: {error}", code="url_not_allowed", param="url") from None
 
 
+def _before(asked: dict[str, str]) -> int | None:
+    text = asked.get("before")
+    if not text:
+        return None
+    if not _is_id(text):
+        raise BadRequest("`before` is the id of a delivery", code="invalid_cursor", param="before")
+    return int(text)
+
+
+def _state(asked: dict[str, str]) -> State | None:
+    text = asked.get("state")
+    if not text:
+        return None
+    for state in STATES:
+        if text == state:
+            return state
+    raise BadRequest(f"a state is one of {', '.join(STATES)}", code="invalid_state", param="state")
+
+
 def _is_id(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= DIGITS_MOST
-
-
-def _each_once(kinds: Sequence[str]) -> Sequence[str]:
-    return list(dict.fromkeys(kinds))
-
-
-def _text(description: str) -> str:
-    if not storable(description):
-        raise BadRequest("a description must be text without NUL", param="description")
-    return description

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from agentops.plugins.features.webhooks.subscriptions import Webhook
 
 
-def is_delivered(attempt: Attempt) -> bool:
-    return attempt.error is None
-
-
 class Sender:
     """Sends to public addresses, and to those that the deployment allows."""
 
@@ -45,6 +41,8 @@ class Sender:
             error = _meaning(status)
         except (NotAllowed, NotSent) as reason:
             error = str(reason)
+        except Exception as reason:  # noqa: BLE001 - one that nobody thought of has to count, or it would have no end
+            error = type(reason).__name__
         seconds = time.perf_counter() - began
         outcome = "delivered" if error is None else "failed"
         self._signals.count("webhooks.attempts", outcome=outcome)

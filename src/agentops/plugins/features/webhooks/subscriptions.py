@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select, update
 
 from agentops.accounts import audit
-from agentops.core.errors import Conflict, NotFound
+from agentops.core.errors import BadRequest, Conflict, NotFound
 from agentops.core.records import now_ms
 from agentops.plugins.features.webhooks.signing import new_secret
 from agentops.sql.tables import deliveries, webhooks
@@ -67,8 +67,8 @@ class Webhook(NamedTuple):
         return f"{parts.scheme}://{parts.netloc}{path}{'?…' if parts.query else ''}"
 
 
-class Webhooks:
-    """Those in one storage; every change is in the audit trail, in the same transaction."""
+class Subscriptions:
+    """The webhooks in one storage; every change is in the audit trail, in the same transaction."""
 
     def __init__(self, storage: Storage[Any]) -> None:
         self._storage = storage
@@ -76,25 +76,27 @@ class Webhooks:
     async def create(
         self, origin: Origin, url: str, kinds: Sequence[str], format_: Format, description: str
     ) -> Webhook:
-        webhook = Webhook(
-            id=_ID_PREFIX + secrets.token_hex(_ID_BYTES),
-            project=origin.project,
-            url=url,
-            kinds=kinds,
-            format=format_,
-            description=description,
-            secret=new_secret(),
-            previous_secret=None,
-            previous_until=None,
-            created_at=now_ms(),
-            disabled_at=None,
-            disabled_because=None,
+        webhook = _checked(
+            Webhook(
+                id=_ID_PREFIX + secrets.token_hex(_ID_BYTES),
+                project=origin.project,
+                url=url,
+                kinds=kinds,
+                format=format_,
+                description=description,
+                secret=new_secret(),
+                previous_secret=None,
+                previous_until=None,
+                created_at=now_ms(),
+                disabled_at=None,
+                disabled_because=None,
+            )
         )
         async with self._storage.write() as connection:
             count = select(func.count()).select_from(webhooks).where(webhooks.c.project == origin.project)
             if (await connection.execute(count)).scalar_one() >= MOST:
                 raise Conflict(f"a project has {MOST} webhooks at most", code="too_many_webhooks")
-            await connection.execute(insert(webhooks), {**webhook._asdict(), "kinds": _written(kinds)})
+            await connection.execute(insert(webhooks), _row(webhook))
             await _record(connection, origin, "webhook.create", webhook)
         return webhook
 
@@ -117,12 +119,12 @@ class Webhooks:
         return _webhook(row) if row is not None else None
 
     async def change(self, origin: Origin, webhook_id: str, changed: dict[str, Any]) -> Webhook:
-        """Set these columns, by their names."""
+        """Set these fields, by their names."""
         async with self._storage.write() as connection:
             before = await _one(connection, origin.project, webhook_id, to_change=True)
-            webhook = before._replace(**changed)
+            webhook = _checked(before._replace(**changed))
             if webhook != before:
-                values = changed | ({"kinds": _written(changed["kinds"])} if "kinds" in changed else {})
+                values = {name: value for name, value in _row(webhook).items() if name in changed}
                 await connection.execute(update(webhooks).where(webhooks.c.id == before.id).values(values))
                 await _record(connection, origin, "webhook.change", webhook)
         return webhook
@@ -149,8 +151,8 @@ class Webhooks:
             await _record(connection, origin, "webhook.remove", webhook)
 
     async def give_up(self, webhook: Webhook, because: str) -> None:
-        """Its target wants nothing any more."""
-        mine = update(webhooks).where(webhooks.c.id == webhook.id)
+        """Its target wants nothing any more; it may lead to another by now."""
+        mine = update(webhooks).where(webhooks.c.id == webhook.id, webhooks.c.url == webhook.url)
         async with self._storage.write() as connection:
             await connection.execute(mine.values(disabled_at=now_ms(), disabled_because=because))
 
@@ -166,14 +168,21 @@ async def _one(connection: AsyncConnection, project: str, webhook_id: str, *, to
     return _webhook(row)
 
 
+def _checked(webhook: Webhook) -> Webhook:
+    """As it may be stored, with every kind once."""
+    if not storable(webhook.description):
+        raise BadRequest("a description must be text without NUL", param="description")
+    return webhook._replace(kinds=list(dict.fromkeys(webhook.kinds)))
+
+
 def _webhook(row: RowMapping) -> Webhook:
     values: dict[str, Any] = {name: row[name] for name in Webhook._fields}
     values["kinds"] = msgspec.json.decode(row["kinds"], type=list[str])
     return Webhook(**values)
 
 
-def _written(kinds: Sequence[str]) -> str:
-    return msgspec.json.encode(kinds).decode()
+def _row(webhook: Webhook) -> dict[str, Any]:
+    return {**webhook._asdict(), "kinds": msgspec.json.encode(webhook.kinds).decode()}
 
 
 async def _record(connection: AsyncConnection, origin: Origin, action: str, webhook: Webhook) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from agentops.core.addresses import plain_address
+from agentops.core.resolving import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,6 +24,8 @@ URL_MOST: Final = 2_000
 LOOKUP_SECONDS: Final = 5.0
 
 _PORTS: Final = {"http": 80, "https": 443}
+_PROTOCOLS: Final = IPv4Network("192.0.0.0/24")
+"""Where clouds have put their own services too; not every Python knows that it is not public."""
 _PUBLIC_IPV6: Final = IPv6Network("2000::/3")
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 _6TO4: Final = IPv6Network("2002::/16")
@@ -30,17 +33,6 @@ _6TO4: Final = IPv6Network("2002::/16")
 
 class NotAllowed(Exception):
     """Nothing may be sent there; the text says why."""
-
-
-class Target(NamedTuple):
-    """Where to connect to, and what to say there: the address is one, however often its name is asked again."""
-
-    address: str
-    port: int
-    tls: bool
-    host: str
-    authority: str
-    path: str
 
 
 class Place(NamedTuple):
@@ -51,6 +43,13 @@ class Place(NamedTuple):
     port: int
     authority: str
     path: str
+
+
+class Target(NamedTuple):
+    """A place, and the one address to connect to, however often its name is asked again."""
+
+    address: str
+    place: Place
 
 
 def place_of(url: str) -> Place:
@@ -88,23 +87,24 @@ async def find(place: Place, allowed: Collection[Network]) -> Target:
                 raise NotAllowed("its host is not at a public address")
             if not place.tls:
                 raise NotAllowed("http:// would send it in plain text: use https://")
-    return Target(str(addresses[0]), place.port, place.tls, place.host, place.authority, place.path)
+    return Target(str(addresses[0]), place)
 
 
 async def _addresses(place: Place) -> list[Address]:
-    loop = asyncio.get_running_loop()
+    """In a thread for each: one of the loop's few would be missed by others, and waited for when the process ends."""
     try:
+        place.host.encode("idna")  # what it raises would be lost in a thread
         async with asyncio.timeout(LOOKUP_SECONDS):
-            found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+            found = await Resolver(place.host, place.port, socket.SOCK_STREAM).addresses()
     except (OSError, UnicodeError, TimeoutError):
         raise NotAllowed("its host cannot be found") from None
-    return [plain_address(str(where[0]).partition("%")[0]) for *_, where in found]
+    return [plain_address(str(where[0]).partition("%")[0]) for _, where in found]
 
 
 def _is_public(address: Address) -> bool:
     """One of IPv6 that is a way to one of IPv4 is judged as that one."""
     if isinstance(address, IPv4Address):
-        return address.is_global and not address.is_multicast
+        return address.is_global and not address.is_multicast and address not in _PROTOCOLS
     if address in _TRANSLATED:
         return _is_public(IPv4Address(address.packed[12:]))
     if address in _6TO4:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Text, and_, cast, func, literal, or_, select
 
 from agentops.core.records import now_ms
-from agentops.plugins.features.webhooks.outbox import Notice
+from agentops.plugins.features.webhooks.outbox import DAY_MS, Notice
 from agentops.sql.tables import deliveries, keys, projects, runs, webhooks
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 STEP_SECONDS: Final = 15.0
 AT_ONCE: Final = 500
 """Runs or keys told of in one step; what is more follows in the next."""
-DAY_MS: Final = 24 * 60 * 60 * 1000
 
 
 class Mark(NamedTuple):
@@ -59,8 +58,8 @@ class Watch:
         self._marks: deque[Mark] = deque()
 
     async def step(self) -> None:
-        await self._health.report()
-        heard = self._ear.first()
+        await self._health.report()  # a change of health is heard only where somebody asks for it
+        heard = self._ear.heard()
         await self._outbox.tell(heard)
         self._ear.forget(heard)
         await self._outbox.tell([*await self._stalled(), *await self._expiring()])
@@ -68,20 +67,22 @@ class Watch:
 
     async def _stalled(self) -> Sequence[Notice]:
         """Judged by ids, which only grow, and not by times, which a clock may take back."""
-        mark = await self._mark_back_then()
+        mark = await self._mark_back_then() if self._stalled_seconds else None
         if mark is None:
             return []
         silent = or_(
             and_(runs.c.last_id > 0, runs.c.last_id <= mark.event), and_(runs.c.last_id == 0, runs.c.pk <= mark.run)
         )
-        once = literal("run.stalled ") + cast(runs.c.pk, Text) + " " + cast(runs.c.last_id, Text)
         query = (
-            select(runs, projects.c.name.label("in_project"), once.label("once"))
+            select(runs)
             .join_from(runs, projects, projects.c.pk == runs.c.project)
             .where(runs.c.status == "running", silent)
         )
-        found = await self._untold("run.stalled", query, projects.c.name, once)
-        return [_of_run(row, self._stalled_seconds) for row in found]
+        silence = cast(runs.c.pk, Text) + " " + cast(runs.c.last_id, Text)
+        return [
+            Notice("run.stalled", _run_data(row, self._stalled_seconds), row["told_project"], row["told_once"])
+            for row in await self._untold("run.stalled", query, projects.c.name, silence)
+        ]
 
     async def _mark_back_then(self) -> Mark | None:
         """How far everything was when it became long enough ago; nothing while this process is younger than that."""
@@ -97,29 +98,33 @@ class Watch:
     async def _expiring(self) -> Sequence[Notice]:
         """A key that was made for less than these days is expected to end."""
         now, ahead = now_ms(), self._expiring_days * DAY_MS
-        once = literal("key.expiring ") + keys.c.id
-        query = select(keys, once.label("once")).where(
+        query = select(keys).where(
             keys.c.revoked_at.is_(None),
             keys.c.expires_at.between(now, now + ahead),
             keys.c.expires_at - keys.c.created_at > ahead,
         )
-        return [_of_key(row) for row in await self._untold("key.expiring", query, keys.c.project, once)]
+        return [
+            Notice("key.expiring", _key_data(row), row["told_project"], row["told_once"])
+            for row in await self._untold("key.expiring", query, keys.c.project, keys.c.id)
+        ]
 
     async def _untold(
-        self, kind: Kind, chosen: Select[Any], project: ColumnElement[str], once: ColumnElement[str]
+        self, kind: Kind, chosen: Select[Any], project: ColumnElement[str], thing: ColumnElement[str]
     ) -> Sequence[RowMapping]:
-        """Of these, those that somebody subscribed to and was not told of."""
+        """Of these, those that somebody subscribed to and was not told of; `thing` names what is told of once."""
+        once = literal(f"{kind} ") + thing
         wanted = and_(
             webhooks.c.project == project, webhooks.c.disabled_at.is_(None), webhooks.c.kinds.contains(f'"{kind}"')
         )
         told = select(deliveries.c.id).where(deliveries.c.webhook == webhooks.c.id, deliveries.c.once == once)
-        query = chosen.join(webhooks, wanted).where(~told.exists()).distinct().limit(AT_ONCE)
+        named = chosen.add_columns(project.label("told_project"), once.label("told_once"))
+        query = named.join(webhooks, wanted).where(~told.exists()).distinct().limit(AT_ONCE)
         async with self._storage.read() as connection:
             return list((await connection.execute(query)).mappings())
 
 
-def _of_run(row: RowMapping, silent_seconds: float) -> Notice:
-    data = {
+def _run_data(row: RowMapping, silent_seconds: float) -> dict[str, object]:
+    return {
         "run": row["name"],
         "title": row["title"],
         "status": row["status"],
@@ -127,9 +132,7 @@ def _of_run(row: RowMapping, silent_seconds: float) -> Notice:
         "eventCount": row["event_count"],
         "silentSeconds": silent_seconds,
     }
-    return Notice("run.stalled", data, project=row["in_project"], once=row["once"])
 
 
-def _of_key(row: RowMapping) -> Notice:
-    data = {"key_id": row["id"], "name": row["name"], "owner": row["owner"], "expires_at": row["expires_at"]}
-    return Notice("key.expiring", data, project=row["project"], once=row["once"])
+def _key_data(row: RowMapping) -> dict[str, object]:
+    return {"key_id": row["id"], "name": row["name"], "owner": row["owner"], "expires_at": row["expires_at"]}

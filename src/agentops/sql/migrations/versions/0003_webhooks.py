@@ -52,6 +52,8 @@ _INDEXES = (
     "CREATE INDEX webhooks_of_project ON webhooks (project, created_at)",
     "CREATE INDEX deliveries_of_webhook ON deliveries (webhook, id)",
     "CREATE INDEX deliveries_waiting ON deliveries (webhook, id) WHERE state = 'waiting'",
+    "CREATE INDEX deliveries_done ON deliveries (at) WHERE state <> 'waiting' AND once IS NULL",
+    "CREATE INDEX deliveries_done_once ON deliveries (at) WHERE state <> 'waiting' AND once IS NOT NULL",
     "CREATE UNIQUE INDEX deliveries_once ON deliveries (webhook, once) WHERE once IS NOT NULL",
     "CREATE INDEX keys_by_end ON keys (expires_at)",
 )
@@ -67,12 +69,13 @@ _KEY_KIND = """
 """
 _IS_KEY = "NEW.outcome = 'ok' AND NEW.action IN ('key.create', 'key.rotate', 'key.revoke')"
 _RUN_PROJECT = "(SELECT name FROM projects WHERE pk = NEW.project)"
+_RUN_FACTS = """'run', NEW.name, 'title', NEW.title, 'status', NEW.status, 'startedAt', NEW.started_at,
+        'endedAt', NEW.ended_at, 'eventCount', NEW.event_count"""
 
 _SQLITE_NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 _SQLITE_RUN = _SUBSCRIBED.format(
     kind="'run.failed'",
-    data="""json_object('run', NEW.name, 'title', NEW.title, 'status', NEW.status, 'startedAt', NEW.started_at,
-        'endedAt', NEW.ended_at, 'eventCount', NEW.event_count)""",
+    data=f"json_object({_RUN_FACTS})",
     now=_SQLITE_NOW,
     project=_RUN_PROJECT,
 )
@@ -93,8 +96,7 @@ _SQLITE = (
 
 _POSTGRES_RUN = _SUBSCRIBED.format(
     kind="'run.failed'",
-    data="""json_build_object('run', NEW.name, 'title', NEW.title, 'status', NEW.status, 'startedAt', NEW.started_at,
-        'endedAt', NEW.ended_at, 'eventCount', NEW.event_count)::text""",
+    data=f"json_build_object({_RUN_FACTS})::text",
     now="(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
     project=_RUN_PROJECT,
 )
