@@ -72,8 +72,10 @@ def test_another_database_is_a_problem() -> None:
         ("postgresql://me:hunter2@127.0.0.1:1/things", ["127.0.0.1", "1", "things"]),
         ("postgresql://me:hunter2@127.0.0.1:port/things", ["url"]),
         ("postgresql://me:hunter2@name.invalid/things", ["name.invalid", "5432", "things"]),
+        ("postgresql://me:hunter2@hunter2@name.invalid/things", ["name.invalid"]),
+        ("postgresql://name.invalid/things#hunter2", ["name.invalid"]),
     ],
-    ids=["nobody-there", "no-number", "no-such-host"],
+    ids=["nobody-there", "no-number", "no-such-host", "two-ats", "fragment"],
 )
 async def test_a_server_that_is_not_there_is_named_without_the_password(url: str, named: list[str]) -> None:
     with pytest.raises(StartError) as refused:

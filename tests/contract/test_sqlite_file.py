@@ -190,6 +190,7 @@ async def test_a_backup_made_while_serving_is_whole(storage: Sqlite, path: Path,
         assert isinstance(appended, Appended)
     assert len(told) > 1
     assert told[-1][0] == told[-1][1]
+    assert (tmp_path / "copy.sqlite").stat().st_mode & 0o077 == 0
     assert files_in(tmp_path) == {"copy.sqlite", path.name}
 
 

@@ -15,7 +15,7 @@ from agentops.core.records import now_ms
 from agentops.plugins.bus.memory import Memory
 from agentops.plugins.features.webhooks.outbox import DAY_MS
 from agentops.sql.tables import keys
-from tests.webhooks.client import deliveries, operated, subscribe
+from tests.webhooks.client import OPERATOR, STRANGER, deliveries, operated, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +155,19 @@ async def test_ill_health_is_told_and_its_end(
         bus.answer = Health()
         got = (await receiver.has(2))[1].json["data"]
         assert (got["component"], got["status"]) == ("bus", "healthy")
+
+
+async def test_the_servers_own_news_are_for_one_project(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
+    async with operated(kit_of(refused_burst=1, project="other")) as server:
+        await subscribe(server, receiver.url, "auth.refused_burst", description="of whoever rents a room here")
+        server.client.headers.update(STRANGER)
+        await subscribe(server, receiver.url, "auth.refused_burst", format="slack")
+        await server.client.get("/api/runs", headers={"x-other-key": "", "x-api-key": "wrong"})
+        await receiver.has(1)
+        server.client.headers.update({**OPERATOR, "x-other-key": ""})
+        (mine,) = (await server.client.get("/api/webhooks")).json()["webhooks"]
+        assert await deliveries(server, mine) == []
+    assert [got.json.keys() for got in receiver.received] == [{"text"}]
 
 
 async def test_a_budget_that_is_used_up_is_told(kit_of: Callable[..., Kit], receiver: Receiver) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agentops.plugins.features.webhooks.subscriptions import Subscriptions, Webhook
 
 LOOK_SECONDS: Final = 1.0
-AT_ONCE: Final = 16
+AT_ONCE: Final = 64
 TURN_SECONDS: Final = 30.0
 """For how long one webhook may be served while others wait for one of the `AT_ONCE` places."""
 RELEASE_SECONDS: Final = 1.0

@@ -25,8 +25,10 @@ _REFUSED: Final = frozenset({"auth_invalid_key", "auth_missing_header"})
 class Ear(Telemetry[NoSettings]):
     """A sink of telemetry like any other, for what no table holds; it is kept here until it is stored."""
 
-    def __init__(self, instance: str, burst: int, burst_seconds: float) -> None:
+    def __init__(self, project: str, instance: str, burst: int, burst_seconds: float) -> None:
+        """What is heard is of the server, and for those who run it: the subscribers of one project."""
         super().__init__()
+        self._project = project
         self._instance = instance
         self._burst = burst
         self._burst_seconds = burst_seconds
@@ -66,11 +68,11 @@ class Ear(Telemetry[NoSettings]):
 
     def forget(self, notices: list[Notice]) -> None:
         """These are stored. Of what was heard meanwhile, some may have pushed them out already."""
-        while self._heard and self._heard[0] in notices:
+        while self._heard and any(self._heard[0] is notice for notice in notices):
             self._heard.popleft()
         if not self._heard:
             self._something.clear()
 
     def _hear(self, kind: Kind, data: dict[str, object]) -> None:
-        self._heard.append(Notice(kind, {**data, "instance": self._instance}))
+        self._heard.append(Notice(kind, {**data, "instance": self._instance}, self._project))
         self._something.set()

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from agentops.core.config.settings import NotNegative, Positive
+from agentops.core.identity import DEFAULT_PROJECT
 from agentops.core.plugin import Settings
 
 
@@ -15,6 +16,8 @@ class WebhooksSettings(Settings):
 
     allow: list[str] = []
     """Networks, such as `10.1.0.0/16`, that may be called though they are not public, and in plain http."""
+    project: str = DEFAULT_PROJECT
+    """Whose subscribers are told of the server itself: its health, refused credentials, budgets."""
     stalled_minutes: Annotated[float, Meta(ge=0)] = 10.0
     """A run without an event for so long is told as `run.stalled`; 0 never."""
     expiring_days: Annotated[int, Meta(ge=1, le=365)] = 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from agentops.plugins.features.webhooks.outbox import Outbox
 
 STEP_SECONDS: Final = 15.0
+SILENCE_SECONDS: Final = 60.0
+"""How often silent runs are looked for: it costs a look at every run that is `running`."""
 AT_ONCE: Final = 500
 """Runs or keys told of in one step; what is more follows in the next."""
 
@@ -56,6 +59,7 @@ class Watch:
         self._stalled_seconds = stalled_seconds
         self._expiring_days = expiring_days
         self._marks: deque[Mark] = deque()
+        self._looked_at = -math.inf
 
     async def step(self) -> None:
         await self._health.report()  # a change of health is heard only where somebody asks for it
@@ -67,7 +71,12 @@ class Watch:
 
     async def _stalled(self) -> Sequence[Notice]:
         """Judged by ids, which only grow, and not by times, which a clock may take back."""
-        mark = await self._mark_back_then() if self._stalled_seconds else None
+        if not self._stalled_seconds or time.monotonic() - self._looked_at < min(
+            SILENCE_SECONDS, self._stalled_seconds
+        ):
+            return []
+        self._looked_at = time.monotonic()
+        mark = await self._mark_back_then()
         if mark is None:
             return []
         silent = or_(

@@ -41,7 +41,7 @@ async def at_work(
     """Deliveries that are under way at the end are broken off: whoever is next makes them again."""
     signals = rungs.signals
     courier = Courier(outbox, subscriptions, sender, signals)
-    ear = Ear(this_process(), settings.refused_burst, settings.refused_seconds)
+    ear = Ear(settings.project, this_process(), settings.refused_burst, settings.refused_seconds)
     watch = Watch(
         rungs.storage,
         outbox,

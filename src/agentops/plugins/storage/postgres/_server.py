@@ -47,7 +47,8 @@ class Server:
     def place(self) -> str:
         """Host, port and database, and nothing secret."""
         try:
-            url = make_url(self._url.reveal())
+            scheme, separator, rest = self._url.reveal().partition("://")
+            url = make_url(f"{scheme}{separator}{rest.rpartition('@')[2]}".partition("#")[0])
         except (ArgumentError, ValueError):
             return "the configured url"
         host = url.host or str(url.query.get("host", "localhost"))

@@ -31,6 +31,7 @@ def backup(source: sqlite3.Connection, target: Path, progress: Callable[[int, in
 
 
 def _copy(source: sqlite3.Connection, target: Path, progress: Callable[[int, int], None]) -> None:
+    target.touch(mode=0o600)  # hashes of passwords and secrets that sign are in it
     copy = connect(target, "rwc")
     # A read transaction held throughout keeps writers from starting the copy over with each commit.
     source.execute("BEGIN")
