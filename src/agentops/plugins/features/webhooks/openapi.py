@@ -106,6 +106,14 @@ DELIVERIES: Final = documented(
     "List deliveries, newest first",
     parameters=[
         {
+            "name": "webhook_id",
+            "in": "path",
+            "required": True,
+            "description": "The webhook's id.",
+            "schema": str,
+            "example": "whk_9f86d081884c7d65",
+        },
+        {
             "name": "limit",
             "in": "query",
             "description": "How many at most; over 1000 is taken as 1000.",
