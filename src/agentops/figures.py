@@ -59,7 +59,7 @@ class Figure:
         self._values: dict[Labels, list[float]] = {}
 
     def values_of(self, labels: Mapping[str, str]) -> list[float]:
-        key = tuple(sorted((name, short(value)) for name, value in labels.items()))
+        key = tuple(sorted((name, _fitting(value)) for name, value in labels.items()))
         if key not in self._values and len(self._values) >= self._most:
             key = tuple((name, REST) for name, _ in key)
         width = len(self.bounds) + 2 if self.kind == "histogram" else 1
@@ -159,7 +159,7 @@ class KeepsFigures(Telemetry[FS]):
         return figure
 
 
-def short(value: str) -> str:
+def _fitting(value: str) -> str:
     return text if len(text := str(value)) <= VALUE_MOST else REST
 
 
@@ -168,5 +168,5 @@ K = TypeVar("K")
 
 def _remember(known: dict[object, K], told: object, values: K, labels: Mapping[str, str]) -> None:
     """Whoever tells a figure names its labels in one order, mostly, and need not have them sorted again."""
-    if len(known) < REMEMBERED_MOST and all(short(value) == value for value in labels.values()):
+    if len(known) < REMEMBERED_MOST and all(_fitting(value) == value for value in labels.values()):
         known[told] = values

@@ -10,10 +10,9 @@ import pytest
 
 from agentops.accounts.hashing import matches
 from agentops.accounts.key_text import parse_key
-from agentops.accounts.keys import DAY_MS
 from agentops.accounts.wanted_key import NETWORKS_MOST, Granter
 from agentops.core.errors import BadRequest, Forbidden, NotFound
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.sql import tables
 from tests.accounts.parts import (
     ANYTHING,

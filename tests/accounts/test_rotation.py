@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentops.accounts.keys import DAY_MS
 from agentops.accounts.wanted_key import Granter
 from agentops.core.errors import BadRequest, Conflict, Forbidden
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.sql import tables
 from tests.accounts.parts import (
     ANYTHING,

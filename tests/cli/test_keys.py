@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from agentops.accounts.key_text import parse_key
-from agentops.accounts.keys import DAY_MS
 from agentops.accounts.wanted_key import DAYS_MOST
+from agentops.core.records import DAY_MS
 from tests.cli.accounts import CONFIG, ENGINES, Accounts, assert_teaching, everything_in, helps
 from tests.cli.running import PATIENCE
 

@@ -15,6 +15,7 @@ import pytest
 from agentops.core.resolving import Resolver
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
+from agentops.core.serving import SERVED
 from agentops.core.signals import Signals
 from agentops.figures import REST
 from agentops.plugins.telemetry import dogstatsd
@@ -258,6 +259,20 @@ async def test_a_port_that_nobody_listens_on_costs_one_warning(monkeypatch: pyte
         await until(works_again)
         listening.close()
     assert len(kept.named("dogstatsd.failing")) == 1
+
+
+async def test_what_is_told_of_a_full_datagram_is_not_told_of_the_request_that_fills_it() -> None:
+    agent = Agent()
+    sink = DogStatsD(port=agent.port, wait_seconds=10, packet_bytes=512)
+    agent.close()
+    rungs, kept = told(sink)
+    async with sink.life(rungs), told_of_in_a_trace(rungs.signals):
+        token = SERVED.set({"request_id": "mine"})
+        for number in range(100):
+            sink.count(f"things.{number}", 1, {})
+        SERVED.reset(token)
+        _, fields = kept.only("dogstatsd.failing")
+    assert fields.keys() == {"agent", "reason", "meaning"}
 
 
 async def test_a_full_buffer_costs_what_does_not_fit(agent: Agent) -> None:

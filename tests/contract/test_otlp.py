@@ -32,14 +32,12 @@ from agentops.testing.server import serving
 from agentops.testing.telemetry import TelemetryContract
 from tests.contract.collecting import OK, Collector, collecting, values_of
 from tests.core.parts import Kept, storage_in, until
+from tests.core.tracing_parts import CALLER, TRACE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
-
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-CALLER = "b7ad6b7169203331"
 
 
 @pytest.fixture
@@ -134,6 +132,18 @@ async def test_spans_arrive_as_they_were(collector: Collector) -> None:
     assert (second.kind, second.status.code, second.flags, second.name) == (3, 0, 0x100, "?")
     assert (second.start_time_unix_nano, second.end_time_unix_nano) == (10, 30)
     assert (third.kind, third.parent_span_id, len(third.attributes)) == (1, b"", 64)
+
+
+@pytest.mark.parametrize("state", ["1=quoted", "a@@b=quoted", "a=quoted,a=twice", "a=1,b=2"])
+async def test_what_callers_say_of_a_trace_arrives_as_it_came_and_is_in_no_warning(
+    collector: Collector, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    sink = Otlp(endpoint=collector.url)
+    async with started(sink):
+        sink.span(span(1, state=state))
+        sink.span(span(2))
+    assert [each.trace_state for each in collector.spans()] == [state, ""]
+    assert caplog.records == []
 
 
 async def test_a_request_over_a_server_is_one_trace_at_the_collector(collector: Collector, tmp_path: Path) -> None:

@@ -229,7 +229,8 @@ async def test_a_sink_that_raises_costs_its_own_data_and_one_warning(
         async with serving(kit) as server:
             assert (await server.client.get("/api/boom")).status_code == 500
             assert (await server.client.post("/api/runs/r/events", json={"type": "a"})).status_code == 201
-    assert [name for name, _, _ in kept.events][:2] == ["lane.open", "request.failed"]
+    assert [name for name, _, _ in kept.events][:3] == ["lane.open", "server.started", "request.failed"]
+    assert kept.events[-1][0] == "server.stopping"
     assert [record.message for record in caplog.records if record.name == "agentops"] == [
         "telemetry sink Broken failed and loses data: RuntimeError"
     ]

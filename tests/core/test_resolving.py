@@ -22,8 +22,9 @@ async def test_a_name_has_addresses(host: str) -> None:
     assert (socket.AF_INET, ("127.0.0.1", 80)) in await resolver(host).addresses()
 
 
-async def test_a_name_that_nobody_has_is_an_error_each_time() -> None:
-    nobody = resolver("nobody.invalid")
+@pytest.mark.parametrize("host", ["nobody.invalid", "nobody..invalid", "x" * 64])
+async def test_a_name_that_nobody_has_is_an_error_each_time(host: str) -> None:
+    nobody = resolver(host)
     for _ in range(2):
         with pytest.raises(OSError, match=r".") as raised:
             await nobody.addresses()

@@ -223,7 +223,7 @@ async def test_a_target_that_moves_inward_gets_nothing(kit_of: Callable[..., Kit
         async def attempts() -> Any:
             return (await deliveries(server, webhook))[0]["attempts"]
 
-        assert (await eventually(attempts))[0]["error"] == "its host is not at a public address"
+        assert (await eventually(attempts))[0]["error"].startswith("its host is not at a public address")
     assert receiver.received == []
 
 

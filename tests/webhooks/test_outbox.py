@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from agentops.accounts.audit import Origin
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.plugins.features.webhooks import outbox
-from agentops.plugins.features.webhooks.outbox import CLAIM_MS, DAY_MS, DELAYS, Attempt, Delivery, Notice, Outbox
+from agentops.plugins.features.webhooks.outbox import CLAIM_MS, DELAYS, Attempt, Delivery, Notice, Outbox
 from agentops.plugins.features.webhooks.subscriptions import Subscriptions
 
 if TYPE_CHECKING:

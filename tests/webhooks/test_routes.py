@@ -53,6 +53,8 @@ async def test_the_secret_is_in_one_answer_only(server: LiveServer, receiver: Re
     audit = (await server.client.get("/api/audit")).text
     assert webhook["secret"] not in audit + str(kept.events)
     assert '"webhook.create"' in audit
+    level, said = kept.only("webhook.create")
+    assert (level, said["target"], said["outcome"]) == ("info", webhook["id"], "ok")
 
 
 async def test_what_may_be_a_credential_is_not_shown(server: LiveServer, receiver: Receiver) -> None:
@@ -72,6 +74,8 @@ async def test_both_secrets_sign_during_a_rotation(server: LiveServer, receiver:
     (got,) = await receiver.has(1)
     assert got.is_signed_with(first["secret"])
     assert got.is_signed_with(second["secret"])
+    refused = await server.client.post(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "rotation_under_way")
     third = (await server.client.post(path, json={"grace_seconds": 0})).json()
     assert third["previous_until"] is None
     await fail(server, "after")
@@ -92,6 +96,9 @@ async def test_a_test_is_sent_at_once_and_listed(server: LiveServer, receiver: R
         ("test", "parked"),
         ("test", "delivered"),
     ]
+    (parked,) = await deliveries(server, webhook, state="parked")
+    again = await server.client.post(f"/api/webhooks/{webhook['id']}/deliveries/{parked['id']}/again")
+    assert (again.status_code, again.json()["code"]) == (409, "is_a_test")
 
 
 async def test_a_stopped_webhook_is_told_nothing_more(server: LiveServer, receiver: Receiver) -> None:

@@ -11,9 +11,8 @@ from sqlalchemy import update
 
 from agentops.core.health import HealthChecks
 from agentops.core.ports.health import Health
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.plugins.bus.memory import Memory
-from agentops.plugins.features.webhooks.outbox import DAY_MS
 from agentops.sql.tables import keys
 from tests.webhooks.client import OPERATOR, STRANGER, deliveries, operated, subscribe
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from agentops.core.ports.storage import Storage
+    from agentops.core.signals import Signals
 
 EXPORTED_AT_ONCE: Final = 1_000
 NUMBER_MOST: Final = 2**63 - 1
@@ -35,6 +36,8 @@ class Origin(NamedTuple):
     lane: str = ""
     address: str | None = None
     request_id: str | None = None
+    signals: Signals | None = None
+    """Who else is to be told of what is done: over HTTP, the log."""
 
 
 class Entry(msgspec.Struct, rename="camel"):
@@ -94,6 +97,9 @@ async def record(
         "details": msgspec.json.encode(dict(details)).decode(),
     }
     await connection.execute(insert(audit), row)
+    if origin.signals is not None:
+        said = {"target": row["target"], "actor": row["actor"], "outcome": outcome, "reason": reason}
+        origin.signals.event(action, "info" if outcome == "ok" else "warning", **said)
 
 
 async def page(storage: Storage[Any], project: str, wanted: Filter) -> Sequence[Entry]:

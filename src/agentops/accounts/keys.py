@@ -14,7 +14,7 @@ from agentops.accounts.hashing import hashed
 from agentops.accounts.key_text import SHOWN, make_key, parse_key
 from agentops.accounts.wanted_key import DAYS_MOST, Wanted, check_grant, check_wanted
 from agentops.core.errors import BadRequest, Conflict, NotFound, Unavailable
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.sql.tables import keys
 from agentops.sql.text import storable
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CREDENTIAL: Final = "key:"
 """Before a key's id, in the credential of an identity."""
-DAY_MS: Final = 24 * 60 * 60 * 1000
 
 _ID_BYTES: Final = 8
 _ID: Final = re.compile(rf"[0-9a-f]{{{_ID_BYTES * 2}}}\Z")

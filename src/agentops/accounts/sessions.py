@@ -25,7 +25,7 @@ from agentops.accounts.throttle import take_both
 from agentops.accounts.users import NAME_MOST, PASSWORD_MOST, User, folded, user_of
 from agentops.core.addresses import neighbourhood
 from agentops.core.errors import BadRequest, Unauthorized, Unavailable
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.core.secret import MASK
 from agentops.sql.tables import sessions, users
 from agentops.sql.text import storable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TOKEN: Final = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{22})\Z")
-FORGOTTEN_MS: Final = 30 * 24 * 60 * 60 * 1000
+FORGOTTEN_MS: Final = 30 * DAY_MS
 """How long the row of a session that is over is kept, so that its tokens are still known as spent."""
 
 
@@ -65,7 +65,7 @@ class Sessions:
         self, storage: Storage[Any], *, days: int, grace_seconds: int, by_account: Throttle, by_address: Throttle
     ) -> None:
         self._storage = storage
-        self._lives_ms = days * 24 * 60 * 60 * 1000
+        self._lives_ms = days * DAY_MS
         self._grace_ms = grace_seconds * 1000
         self._by_account = by_account
         self._by_address = by_address

@@ -21,4 +21,5 @@ def origin_of(request: Request[Any, Any, Any]) -> Origin:
         lane=context.lane.name or context.lane.path if context.lane else "",
         address=client[0] if client else None,
         request_id=context.request_id,
+        signals=context.signals,
     )

@@ -16,6 +16,7 @@ from agentops.core.permissions import BASE, is_permission, unknown
 from agentops.core.plugin import Plugin
 from agentops.core.ports.auth import Authenticator
 from agentops.core.ports.bus import Bus
+from agentops.core.ports.exposition import Exposes
 from agentops.core.ports.feature import Feature
 from agentops.core.ports.keys import MakesKeys
 from agentops.core.ports.limiter import Limiter
@@ -87,6 +88,7 @@ class Deployment:
                 server=self.server,
                 bus=self.bus,
                 limiter=self.limiter,
+                telemetry=self.telemetry,
             ),
         ]
 
@@ -167,6 +169,7 @@ def check_together(
     server: ServerSettings,
     bus: Bus | None,
     limiter: Limiter | None,
+    telemetry: Mapping[str, Telemetry],
     unset: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[Problem]:
     """What is wrong only in combination, as far as the parts could be made.
@@ -186,6 +189,7 @@ def check_together(
             )
     if server.workers > 1:
         yield from _check_workers(server, bus, limiter)
+        yield from _check_fetched(server, telemetry)
 
 
 def _check_prefixes(auth: Mapping[str, Authenticator]) -> Iterator[Problem]:
@@ -225,3 +229,14 @@ def _check_workers(server: ServerSettings, bus: Bus | None, limiter: Limiter | N
             "each would listen on another port",
             "name a port, or set workers = 1",
         )
+
+
+def _check_fetched(server: ServerSettings, telemetry: Mapping[str, Telemetry]) -> Iterator[Problem]:
+    for name, sink in telemetry.items():
+        if isinstance(sink, Exposes):
+            yield Problem(
+                f"telemetry.{name}",
+                f"figures that are fetched, of {server.workers} workers behind one port",
+                "each keeps its own, and a fetch is answered by whichever comes first",
+                "set workers = 1 and start several servers, or send the figures: use otlp or dogstatsd",
+            )

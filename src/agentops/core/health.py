@@ -14,7 +14,7 @@ from agentops.core.ports.health import ChecksHealth, Health, HealthStatus
 from agentops.core.serving import apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from agentops.core.plugin import Plugin
     from agentops.core.ports.telemetry import Level
@@ -70,6 +70,11 @@ class HealthChecks:
         found = await asyncio.gather(*(self._current(name) for name in names))
         components = dict(zip(names, found, strict=True)) | {name: self._not_started(name) for name in self._down}
         return HealthReport(status=_whole(components.values()), components=components)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the parts that can be asked, or could not start."""
+        return sorted({*self._parts, *self._down})
 
     async def component(self, name: str) -> Component | None:
         if name in self._down:

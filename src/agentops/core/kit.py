@@ -164,6 +164,8 @@ class Kit(InitPlugin):
                 await _start(stack, f"feature {type(feature).__name__}", feature, rungs)
             self._events = events
             self._tell_open_lanes()
+            self._signals.event("server.started", version=__version__, lanes=[lane.path for lane in parts.lanes])
+            stack.callback(self._signals.event, "server.stopping")
             with Leaving(self.give_notice, self.drain, parts.server.notice_seconds).when_signalled():
                 yield
 

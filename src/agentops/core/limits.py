@@ -63,8 +63,9 @@ def rate_of(text: str) -> Rate:
 class Limits:
     """Those of one lane. What is refused says by which rate, and when there is room again."""
 
-    def __init__(self, lane: str, settings: LimitSettings, limiter: Limiter, signals: Signals) -> None:
-        """`lane` is its path, which no other lane has."""
+    def __init__(self, path: str, lane: str, settings: LimitSettings, limiter: Limiter, signals: Signals) -> None:
+        """Counted by the lane's path, which no other has, and told by its name."""
+        self._path = path
         self._lane = lane
         self._limiter = limiter
         self._signals = signals
@@ -98,16 +99,19 @@ class Limits:
 
     async def _hit(self, by: str, who: str, rates: Sequence[Rate]) -> None:
         try:
-            verdict = await self._limiter.hit(f"{self._lane}:{by}:{who}", rates)
+            verdict = await self._limiter.hit(f"{self._path}:{by}:{who}", rates)
         except Exception as error:
             self._tell(error)
             if self._closed:
                 raise Unavailable("limits cannot be counted right now", code="limiter_unavailable") from error
             return
+        if self._told_at != -math.inf:
+            self._told_at = -math.inf
+            self._signals.event("limits.back", lane=self._lane)
         if not verdict.allowed:
             self._signals.count("limits.refused", lane=self._lane, by=by)
             raise TooManyRequests(
-                f"more requests of this {_WHOSE[by]} than {_words(rates)}", headers=_headers(rates, verdict)
+                f"more requests of this {_WHOSE[by]} than {_words(rates, verdict)}", headers=_headers(rates, verdict)
             )
 
     def _tell(self, error: Exception) -> None:
@@ -117,7 +121,8 @@ class Limits:
             return
         self._told_at = now
         meaning = "every request is refused" if self._closed else "nobody is limited"
-        self._signals.event("limits.down", "warning", lane=self._lane, reason=str(error), meaning=meaning)
+        cause = "" if error.__cause__ is None else f": {error.__cause__}"
+        self._signals.event("limits.down", "warning", lane=self._lane, reason=f"{error}{cause}", meaning=meaning)
 
 
 _WHOSE: Final = {"address": "address", "key": "key", "caller": "caller", "route": "caller to this route"}
@@ -135,12 +140,17 @@ def _rates(texts: tuple[str, ...], factor: float = 1.0, burst: int = 0) -> Seque
 def _headers(rates: Sequence[Rate], verdict: Verdict) -> dict[str, str]:
     wait = max(1, math.ceil(verdict.retry_after))
     policies = [f'"{_name(rate)}";q={rate.amount};w={rate.seconds}' for rate in rates]
-    states = [f'"{_name(rate)}";r={left};t={wait}' for rate, left in zip(rates, verdict.left, strict=False)]
+    states = [
+        f'"{_name(rate)}";r={left};t={wait if left < 1 else min(wait, rate.seconds)}'
+        for rate, left in zip(rates, verdict.left, strict=False)
+    ]
     return {"Retry-After": str(wait), "RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
 
 
-def _words(rates: Sequence[Rate]) -> str:
-    return " or ".join(f"{rate.amount} in {rate.seconds} s" for rate in rates)
+def _words(rates: Sequence[Rate], verdict: Verdict) -> str:
+    """Those of which nothing is left."""
+    spent = [rate for rate, left in zip(rates, verdict.left, strict=False) if left < 1] or rates
+    return " or ".join(f"{rate.amount} in {rate.seconds} s" for rate in spent)
 
 
 def _name(rate: Rate) -> str:

@@ -14,6 +14,8 @@ import msgspec
 Status = Literal["running", "completed", "error"]
 STATUSES: Final[tuple[Status, ...]] = ("running", "completed", "error")
 
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
 _encode: Final = msgspec.json.Encoder().encode
 
 

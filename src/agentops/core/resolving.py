@@ -53,7 +53,10 @@ class Resolver:
             _settle(asked, found)
 
     def _addresses(self) -> Sequence[AddressInfo]:
-        found = socket.getaddrinfo(self._host, self._port, type=self._kind)
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=self._kind)
+        except UnicodeError as error:
+            raise socket.gaierror(socket.EAI_NONAME, "no host can have this name") from error
         return [(family, address) for family, _, _, _, address in found]
 
 

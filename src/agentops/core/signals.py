@@ -29,7 +29,10 @@ _log = logging.getLogger("agentops")
 
 
 class Signals:
-    """Fans out to the sinks. One that fails costs its own data and a warning, never a request."""
+    """Fans out to the sinks. One that fails costs its own data and a warning, never a request.
+
+    Each kind has a loop of its own: what they have in common would be one more call, many times in every request.
+    """
 
     def __init__(self) -> None:
         self._sinks: list[Telemetry] = []

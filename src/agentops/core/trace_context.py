@@ -31,8 +31,6 @@ class Caller(NamedTuple):
 
 def caller_of(headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
     """What the headers of a request say, or nothing if that is not exactly what the standard lets them say."""
-    if b"traceparent" not in dict(headers):
-        return None
     parents: list[bytes] = []
     states: list[bytes] = []
     for name, value in headers:
@@ -40,7 +38,9 @@ def caller_of(headers: Sequence[tuple[bytes, bytes]]) -> Caller | None:
             parents.append(value)
         elif name == b"tracestate":
             states.append(value)
-    match = _PARENT.fullmatch(parents[0]) if len(parents) == 1 else None
+    if len(parents) != 1:
+        return None
+    match = _PARENT.fullmatch(parents[0])
     if match is None or (match["version"] == b"00" and match["more"] is not None):
         return None
     is_sampled = bool(int(match["flags"], 16) & SAMPLED)

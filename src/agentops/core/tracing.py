@@ -43,7 +43,6 @@ class UnsampledSpan:
     __slots__ = ("_state", "_token", "_trace_id")
 
     is_taken: Final = False
-    is_sampled: Final = False
 
     def __init__(self, trace_id: int, state: str) -> None:
         self._trace_id = trace_id
@@ -74,20 +73,18 @@ class Span:
         "_began",
         "_failed",
         "_kind",
+        "_name",
         "_parent_id",
         "_token",
         "_trace",
         "is_taken",
-        "name",
         "span_id",
     )
-
-    is_sampled: Final = True
 
     def __init__(
         self, trace: Trace, name: str, kind: SpanKind, parent_id: int, attributes: dict[str, SpanValue]
     ) -> None:
-        self.name = name
+        self._name = name
         self.span_id = new_span_id()
         self.is_taken = True
         """Whether it is worth describing; no longer once it has ended."""
@@ -115,7 +112,7 @@ class Span:
 
     def describe(self, attributes: Mapping[str, SpanValue], *, name: str = "", failed: bool = False) -> None:
         self._attributes.update(attributes)
-        self.name = name or self.name
+        self._name = name or self._name
         self._failed = self._failed or failed
 
     def end(self) -> None:
@@ -132,7 +129,7 @@ class Span:
             parent_id=self._parent_id,
             is_called=self._kind == "server" and self._parent_id != 0,
             state=trace.state,
-            name=self.name,
+            name=self._name,
             kind=self._kind,
             began_ns=trace.epoch_ns + times[0],
             ended_ns=trace.epoch_ns + times[1],

@@ -51,6 +51,7 @@ async def test_mistakes_of_the_configuration_are_all_there_is_to_say(folder: Fol
     found = await told(folder, *wrong)
     assert found.code == 1
     assert [finding["key"] for finding in found.found("failing")] == ["server.prot", "lanes.api.auth"]
+    assert [finding["what"] for finding in found.found("advice")] == ["the server and the database were not asked"]
     routes = ("--set", "limiter.use=memory", "--set", 'lanes.api.limits.routes={"GET /rums"=["1/s"]}')
     done = await folder.agentops("doctor", "-c", "deployment.toml", *routes)
     assert done.code == 1

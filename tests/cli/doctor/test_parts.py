@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentops.accounts.keys import DAY_MS
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.sql.migrating import HEAD
 from agentops.sql.migrations import REVISIONS
 from tests.cli.doctor.asking import SECRET, migrated, run_sql, sql, told

@@ -84,6 +84,7 @@ ILL = {
     "no version": Ill({"/schema/openapi.json": (404, "")}, "unanswered", "/schema/openapi.json answers 404", 3),
     "draining": Ill({"/api/ready": (503, '{"status": "draining"}')}, "failing", "/api/ready answers 503 draining", 1),
     "not alive": Ill({"/api/live": (500, "")}, "failing", "/api/live answers 500", 1),
+    "another": Ill({"/api/live": (404, "")}, "failing", "this server has no /api/live", 1),
     "unhealthy": Ill({"/api/health": (503, health("unhealthy"))}, "failing", "bus is unhealthy: why gone", 1),
     "degraded": Ill({"/api/health": (200, health("degraded"))}, "risk", "bus is degraded: why gone", 1),
     "no report": Ill({"/api/health": (200, "hello")}, "unanswered", "/api/health answers 200 and no report", 3),

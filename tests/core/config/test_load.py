@@ -89,6 +89,13 @@ auth = ["gate"]
     assert made.lanes[0].serve[0] is made.lanes[1].serve[0], "one table is one object, in however many lanes"
 
 
+def test_where_anything_is_told_the_log_tells_too(written: Write) -> None:
+    figures = f'{LANE}\n[telemetry.figures]\nuse = "prometheus"\n'
+    assert list(load(written(figures), environ={}).telemetry) == ["log", "figures"]
+    with_log = f'{figures}[telemetry.lines]\nuse = "log"\nlevel = "error"\n'
+    assert list(load(written(with_log), environ={}).telemetry) == ["figures", "lines"]
+
+
 def test_whole_tables_can_be_given_from_outside(written: Write) -> None:
     made = load(written(LANE), environ={"AGENTOPS__STORAGE": '{ path = "b.sqlite" }'}, sets=["server={ port = 5 }"])
     assert (settings(made.storage).path, made.server.port) == ("b.sqlite", 5)

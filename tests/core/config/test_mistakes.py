@@ -25,6 +25,9 @@ engine = "granian"
 [events]
 retention = "many"
 
+[telemetry.figures]
+use = "prometheus"
+
 [storage]
 path = "no/such/folder/agentops.sqlite"
 
@@ -99,6 +102,7 @@ def test_every_mistake_of_a_file_is_found_at_once_one_line_each(mistakes: Find) 
         r"my.toml: lanes.vault.limits: nothing counts requests; .*; add a table \[limiter\] with .*",
         r"my.toml: lanes.api.limits.caller\[0\]: .*",
         r"my.toml: server.workers: 2 workers on a bus that reaches one process only \(Memory\); .*",
+        r"my.toml: telemetry.figures: figures that are fetched, of 2 workers behind one port; .*; .* otlp or dogstatsd",
     ]
     unmet = [line for line in expected if not any(re.fullmatch(line, each) for each in found)]
     unasked = [each for each in found if not any(re.fullmatch(line, each) for line in expected)]

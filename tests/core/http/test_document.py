@@ -12,7 +12,7 @@ from agentops import Authenticator, Caller, Feature, Identity, Kit, Lane, NoSett
 from agentops.core.config.settings import ErrorStyle
 from agentops.core.errors import NotFound
 from agentops.core.http.answers import Answer, json_answer
-from agentops.core.http.document import documented
+from agentops.core.http.describing import documented
 from agentops.plugins.auth.static_key import StaticKey
 from agentops.testing.server import serving
 from tests.core.parts import storage_in

@@ -78,6 +78,21 @@ async def test_a_stream_is_told_when_it_ends_and_counted_while_it_lasts(tmp_path
     assert [value for _, name, value, _ in told.figures if name == "streams.open"] == [1, 0]
 
 
+async def test_a_run_that_ends_is_counted_however_it_is_said(tmp_path: Path) -> None:
+    told = Kept()
+    async with serving(kit(tmp_path, told)) as server:
+        await server.client.post("/free/runs", json={"id": "a", "status": "error"})
+        await server.client.post("/free/runs", json={"id": "b"})
+        await server.client.patch("/free/runs/b", json={"status": "completed"})
+        await server.client.patch("/free/runs/b", json={"title": "another"})
+        await server.client.post("/free/runs/c/events", json={"type": "run.error"})
+    assert [labels["status"] for _, name, _, labels in told.figures if name == "runs.changed"] == [
+        "error",
+        "completed",
+        "error",
+    ]
+
+
 async def test_what_is_stored_is_counted(tmp_path: Path) -> None:
     told = Kept()
     async with serving(kit(tmp_path, told)) as server:
@@ -139,3 +154,15 @@ async def test_a_stream_that_the_server_ends_was_not_closed_by_its_client(tmp_pa
         with pytest.raises(StopAsyncIteration):
             await frames.next()
     assert [name for name, _, _ in told.events if name.endswith("closed")] == []
+
+
+async def test_a_preflight_is_a_request_like_any_other(tmp_path: Path) -> None:
+    told = Kept()
+    lanes = [Lane("/api", serve=[Probe()], auth=["badge"], name="api", cors=["*"])]
+    pages = Kit(storage=storage_in(tmp_path), auth={"badge": Badge()}, lanes=lanes, telemetry={"kept": told})
+    async with serving(pages) as server:
+        asks = {"origin": "https://example.com", "access-control-request-method": "GET", "x-request-id": "mine"}
+        assert (await server.client.options("/api/who", headers=asks)).status_code == 204
+    (fields,) = told.named("request")
+    assert (fields["request_id"], fields["lane"], fields["method"], fields["status"]) == ("mine", "api", "OPTIONS", 204)
+    assert [name for _, name, _, _ in told.figures].count("http.request.seconds") == 1

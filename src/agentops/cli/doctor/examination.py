@@ -15,7 +15,7 @@ from agentops.cli.reaching import dialled, url_at
 from agentops.core.kit import Kit
 from agentops.core.ports.credential import DescribesCredential
 from agentops.core.ports.diagnosis import Finding
-from agentops.core.problem import ConfigurationError
+from agentops.core.problem import ConfigurationError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,9 @@ def examine(load: Callable[[], Deployment], url: str | None, key: str | None) ->
         app = Kit.of(deployment).app()
     except ConfigurationError as error:
         found = [Finding("failing", problem) for problem in error.problems]
-        return Examination("", url or "", [Answer("configuration", found)])
+        what, why = "the server and the database were not asked", "one with mistakes does not say where they are"
+        unasked = Finding("advice", Problem("", what, why, "mend it, and ask again"))
+        return Examination("", url or "", [Answer("configuration", found), Answer("all else", [unasked])])
     watched = _watched(app, deployment)
     at = url or _address(deployment.server)
     settings = [Answer("configuration", []), *look_at(deployment, url, watched)]

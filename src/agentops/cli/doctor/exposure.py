@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from agentops.cli.doctor.asking import Answer
 from agentops.core.lanes import is_loopback
 from agentops.core.ports.diagnosis import Finding
-from agentops.core.ports.exposition import Exposes
+from agentops.core.ports.telemetry import Telemetry
 from agentops.core.problem import Problem
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ def open_to_pages(deployment: Deployment) -> Iterator[Finding]:
             )
 
 
+def _has_figures(deployment: Deployment) -> bool:
+    """Whether any sink takes what is counted, as all do but those for lines."""
+    return any(type(sink).count is not Telemetry.count for sink in deployment.telemetry.values())
+
+
 def unwatched(deployment: Deployment, watched: Collection[Lane]) -> Iterator[Finding]:
     if not watched:
         yield Finding(
@@ -72,7 +77,7 @@ def unwatched(deployment: Deployment, watched: Collection[Lane]) -> Iterator[Fin
                 'add "operations" to the `serve` of a lane',
             ),
         )
-    elif not any(isinstance(sink, Exposes) for sink in deployment.telemetry.values()):
+    elif not _has_figures(deployment):
         yield Finding(
             "advice",
             Problem(

@@ -90,8 +90,14 @@ def _questions(place: Place) -> Iterator[Question]:
     if place.lane is not None:
         yield Question("ready", partial(ready, place, place.lane))
         yield Question("health", partial(health, place, place.lane))
-        if place.credentials is not None:
+        if place.credentials is None:
+            yield Question("failing routes", unasked)
+        else:
             yield Question("failing routes", partial(failing_routes, place, place.lane, place.credentials))
+
+
+async def unasked() -> Iterable[Finding]:
+    return [fine("failing routes were not asked about, without a --key")]
 
 
 async def answers(place: Place) -> Iterable[Finding]:
@@ -140,6 +146,10 @@ async def version(place: Place) -> Iterable[Finding]:
 async def ready(place: Place, lane: str) -> Iterable[Finding]:
     for path in ("/live", "/ready"):
         reply = await place.get(f"{lane}{path}")
+        if reply.status == http.client.NOT_FOUND:
+            what = f"this server has no {lane}{path}"
+            why = "it serves another configuration than the one that was read here"
+            return [_found("failing", what, why, "say which server with --url, or which file with --config")]
         if reply.status != http.client.OK:
             what = f"{lane}{path} answers {reply.status} {_status(reply.body)}".rstrip()
             why = "whatever routes requests sends it none, or restarts it"

@@ -77,7 +77,7 @@ class _Assembly:
             bus=cast("Bus", self._parts["bus"]),
             limiter=cast("Limiter | None", self._parts.get("limiter")),
             retry=cast("Retry | None", self._parts.get("retry")),
-            telemetry=cast("dict[str, Telemetry]", self._made("telemetry")),
+            telemetry=_with_log(cast("dict[str, Telemetry]", self._made("telemetry"))),
             auth=cast("dict[str, Authenticator]", self._made("auth")),
             lanes=lanes,
             server=server,
@@ -184,6 +184,7 @@ class _Assembly:
                 server=server,
                 bus=cast("Bus | None", self._parts.get("bus")),
                 limiter=cast("Limiter | None", self._parts.get("limiter")),
+                telemetry=cast("dict[str, Telemetry]", self._made("telemetry")),
                 unset=unset,
             )
         )
@@ -205,3 +206,10 @@ class _Assembly:
 
     def _report(self, key: str, what: str, why: str, remedy: str) -> None:
         self._converter.report(key, what, why, remedy)
+
+
+def _with_log(telemetry: dict[str, Telemetry]) -> dict[str, Telemetry]:
+    """Figures alone would leave nobody to say why a request failed. Without any sink, whoever serves adds the log."""
+    log = cast("type[Telemetry]", find("telemetry", "log"))
+    has_log = not telemetry or any(isinstance(sink, log) for sink in telemetry.values())
+    return telemetry if has_log else {"log": log(), **telemetry}

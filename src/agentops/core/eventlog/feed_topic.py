@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agentops.core.eventlog.topic import PAGE_BYTES, PAGE_EVENTS, RING_BYTES, RING_EVENTS, Chunk, Topic, bounded
 from agentops.core.forever import forever
 from agentops.core.records import EventSplicer
+from agentops.core.serving import apart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class FeedTopic(Topic[str]):
         self._trimmed = 0
         self._rung = asyncio.Event()
         self._standing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._follower = asyncio.ensure_future(self._follow())
+        self._follower = apart(self._follow())
 
     @property
     def end(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from agentops.core.eventlog.hub import Hub
 from agentops.core.eventlog.retention import Retention
 from agentops.core.eventlog.writer import GroupCommit
-from agentops.core.forever import ended, forever
+from agentops.core.forever import in_background
 from agentops.core.ports.bus import Ring
 from agentops.core.ports.storage import Append, PageQuery
 from agentops.core.records import StoredEvent
@@ -45,18 +45,17 @@ class EventLog:
     async def life(self) -> AsyncGenerator[None]:
         writer = asyncio.create_task(self._writer.run(), name="agentops writer")
         steps = {"retention": self._retention.step, "poll": self._hub.poll, "stalled": self._hub.close_stalled}
-        others = [asyncio.create_task(forever(self._signals, name, step)) for name, step in steps.items()]
-        silence = self._bus.listen(self._hub.heard)
-        try:
-            yield
-        finally:
-            self._hub.drain()
-            self._writer.close()
+        async with in_background(self._signals, steps):
+            silence = self._bus.listen(self._hub.heard)
             try:
-                await writer
+                yield
             finally:
-                silence()
-                await ended(*others)
+                self._hub.drain()
+                self._writer.close()
+                try:
+                    await writer
+                finally:
+                    silence()
 
     async def append(
         self, project: str, run: str, events: Sequence[NewEvent], status: Status | None = None

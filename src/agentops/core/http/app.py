@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar import Litestar, Router, get
 from litestar.openapi.config import OpenAPIConfig
 
-from agentops.core.http.document import Document, documented
+from agentops.core.http.describing import answered, documented
+from agentops.core.http.document import Document
 from agentops.core.http.express import Express, template_of
 from agentops.core.http.failures import Failures
 from agentops.core.http.gate import Gate
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
 
 _HEALTH: Final = documented(
     "Whether the process answers",
-    responses={
-        "200": {
-            "description": "It does",
-            "content": {"application/json": {"schema": dict[str, str], "example": {"status": "ok"}}},
-        }
-    },
+    responses={"200": answered("It does", dict[str, str], {"status": "ok"})},
 )
 
 
@@ -78,7 +74,7 @@ def _guard(lane: Lane, deployment: Deployment, signals: Signals, down: Collectio
     chain = [(name, deployment.auth[name]) for name in lane.auth if deployment.auth[name].armed]
     limits = None
     if deployment.limiter is not None:
-        limits = Limits(lane.path, lane.limits or LimitSettings(), deployment.limiter, signals)
+        limits = Limits(lane.path, lane.name, lane.limits or LimitSettings(), deployment.limiter, signals)
     return Guard(lane, chain, limits, signals, down)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Operation
 
 from agentops.core.error_styles import media_type, render
 from agentops.core.errors import Forbidden, Refusal, Unauthorized
+from agentops.core.http.describing import Documented
 from agentops.core.http.guard import PUBLIC
 from agentops.core.lanes import holds
 from agentops.core.ports.credential import DescribesCredential
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 _COMPONENT: Final = "#/components/schemas/{name}"
 _AS_IT_IS: Final = {"example", "examples", "value"}
 _SOME_REQUEST: Final = "c89bbbcf38fc67bd9b9c000000000001"
-
-
-class Documented(Operation):
-    """An operation whose handler decodes for itself, so that its types say nothing."""
-
-    says: ClassVar[Mapping[str, Any]] = {}
-    refusals: ClassVar[Sequence[Refusal]] = ()
-
-
-def documented(summary: str, *, refusals: Sequence[Refusal] = (), **says: Any) -> dict[str, Any]:
-    """What a handler's decorator takes to be described in full.
-
-    `says` are fields of an OpenAPI operation, where a Python type may stand for its schema. The refusals are written
-    in the style of the lane that serves the route, next to those of its authenticators.
-    """
-    described = type("Documented", (Documented,), {"says": says, "refusals": refusals})
-    return {"summary": summary, "operation_class": described}
 
 
 class Document(JsonRenderPlugin):

@@ -1,5 +1,5 @@
 """The gate stands before routing, where Litestar has no middleware: it finds the lane, answers preflights,
-and puts the lane's headers on every answer, 404 and 405 included.
+puts the lane's headers on every answer, 404 and 405 included, and tells of every request.
 """
 
 from __future__ import annotations
@@ -11,27 +11,23 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
 
+from agentops.core.http.cors import PREFLIGHT, allowed_headers, answer_preflight, cors_headers
 from agentops.core.http.spans import describe, is_stream
-from agentops.core.ports.credential import DescribesCredential
 from agentops.core.serving import SERVED
 from agentops.core.signals import REQUEST, REQUEST_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from agentops.core.deployment import Deployment
     from agentops.core.http.asgi import App, Message, Receive, Scope, Send
     from agentops.core.http.express import Express
     from agentops.core.lanes import Lane
-    from agentops.core.ports.auth import Authenticator
     from agentops.core.signals import Signals
     from agentops.core.tracing import AnySpan, NoSpan
     from agentops.core.vouched import Vouched
 
-METHODS: Final = b"GET, POST, PATCH, DELETE, OPTIONS"
-KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
-HEADERS: Final = ("Content-Type", "X-Api-Key", "Authorization", "Last-Event-ID")
-EXPOSED: Final = b"Link, Retry-After, X-Request-ID"
+_KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 
 ENCODED_SLASH: Final = "\udc2f"
 """Stands for a slash inside one part of a path: a lone surrogate, which no decoded path can hold otherwise."""
@@ -75,7 +71,7 @@ class Gate:
         self._vouched = vouched
         self._signals = signals
         self._max_body = deployment.server.max_body_bytes
-        self._allowed = {lane.path: _allowed_headers(lane, deployment.auth) for lane in deployment.lanes}
+        self._allowed = {lane.path: allowed_headers(lane, deployment.auth) for lane in deployment.lanes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,24 +81,26 @@ class Gate:
         lane = lane_at(self._lanes, scope)
         request_id, origin = _request_id_and_origin(scope["headers"])
         extra = [(b"x-request-id", request_id)]
-        if lane is not None and lane.cors:
-            extra += _cors(lane, origin)
-            if scope["method"] == "OPTIONS":
-                await _answer_preflight([*extra, (b"access-control-allow-headers", self._allowed[lane.path])], send)
-                return
-        if b"%" in scope["raw_path"]:
-            scope = _with_encoded_slashes(scope)
-
-        context = Context(request_id.decode(), lane, send, self._max_body, self._vouched, self._signals)
-        scope["state"][CONTEXT] = context
         served = {
-            "request_id": context.request_id,
+            "request_id": request_id.decode(),
             "lane": lane.name if lane is not None else "",
             "method": _method(scope),
             "route": UNROUTED,
             "subject": "",
         }
         token = SERVED.set(served)
+        if lane is not None and lane.cors:
+            extra += cors_headers(lane, origin)
+            if scope["method"] == "OPTIONS":
+                await answer_preflight(extra, self._allowed[lane.path], send)
+                self._tell(scope, served, PREFLIGHT, time.perf_counter() - began)
+                SERVED.reset(token)
+                return
+        if b"%" in scope["raw_path"]:
+            scope = _with_encoded_slashes(scope)
+
+        context = Context(served["request_id"], lane, send, self._max_body, self._vouched, self._signals)
+        scope["state"][CONTEXT] = context
         with self._signals.request(scope["headers"]) as span:
             status = 0
 
@@ -130,13 +128,19 @@ class Gate:
         """By its route, never by its path: names of runs would be as many figures."""
         served["route"] = scope.get("path_template", UNROUTED)
         self._signals.event(REQUEST, status=status, ms=round(seconds * 1000, 2))
-        figure = {name: served[name] for name in ("lane", "method", "route")}
-        self._signals.observe(REQUEST_SECONDS, seconds, **figure, status=str(status))
+        self._signals.observe(
+            REQUEST_SECONDS,
+            seconds,
+            lane=served["lane"],
+            method=served["method"],
+            route=served["route"],
+            status=str(status),
+        )
 
 
 def _describe(span: AnySpan | NoSpan, scope: Scope, context: Context, status: int) -> None:
     lane = context.lane.name if context.lane is not None else ""
-    method = scope["method"] if scope["method"] in KNOWN_METHODS else None
+    method = scope["method"] if scope["method"] in _KNOWN_METHODS else None
     path = scope["path"].replace(ENCODED_SLASH, "%2F")
     describe(span, scope, method, path, status, request_id=context.request_id, lane=lane)
 
@@ -144,7 +148,7 @@ def _describe(span: AnySpan | NoSpan, scope: Scope, context: Context, status: in
 def _method(scope: Scope) -> str:
     """A client may make up methods without end; they are one."""
     method: str = scope["method"]
-    return method if method in KNOWN_METHODS else "other"
+    return method if method in _KNOWN_METHODS else "other"
 
 
 def _forget_server(scope: Scope) -> None:
@@ -163,18 +167,6 @@ def lane_at(lanes: Sequence[Lane], scope: Scope) -> Lane | None:
     return None
 
 
-def _allowed_headers(lane: Lane, auth: Mapping[str, Authenticator]) -> bytes:
-    """The usual ones, and those in which the lane's authenticators want their credential."""
-    names = [*HEADERS]
-    for authenticator in (auth[name] for name in lane.auth):
-        if isinstance(authenticator, DescribesCredential):
-            scheme = authenticator.credential()
-            wanted = scheme.get("name", "") if scheme.get("in") == "header" else ""
-            if wanted and wanted.lower() not in {name.lower() for name in names}:
-                names.append(wanted)
-    return ", ".join(names).encode("latin-1")
-
-
 def _request_id_and_origin(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes | None]:
     request_id = origin = None
     for name, value in headers:
@@ -185,25 +177,6 @@ def _request_id_and_origin(headers: Sequence[tuple[bytes, bytes]]) -> tuple[byte
     if request_id is None or _SANE_REQUEST_ID.fullmatch(request_id) is None:
         request_id = b"%b%012x" % (_PROCESS, next(_numbers))
     return request_id, origin
-
-
-def _cors(lane: Lane, origin: bytes | None) -> list[tuple[bytes, bytes]]:
-    if "*" in lane.cors:
-        return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED)]
-    headers = [(b"vary", b"Origin")]
-    if origin is not None and origin.decode("latin-1") in lane.cors:
-        headers += [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", EXPOSED)]
-    return headers
-
-
-async def _answer_preflight(extra: list[tuple[bytes, bytes]], send: Send) -> None:
-    headers = [
-        (b"access-control-allow-methods", METHODS),
-        (b"access-control-max-age", b"600"),
-        *extra,
-    ]
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _with_encoded_slashes(scope: Scope) -> Scope:

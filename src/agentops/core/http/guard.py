@@ -69,11 +69,11 @@ class Guard(ASGIMiddleware):
         else:
             with self._signals.span("authenticate"):
                 identity = await self._identify(scope, Caller(scope["headers"], peer))
+        if served is not None:
+            served["subject"] = identity.subject
         if self._limits is not None:
             route = scope["path_template"].removeprefix(self._lane.path)
             await self._limits.after(identity, peer, f"{scope['method']} {route}")
-        if served is not None:
-            served["subject"] = identity.subject
         if not public and not identity.may(needs[PERMISSION]):
             raise Forbidden(f"this needs the permission {needs[PERMISSION]!r}")
         return identity

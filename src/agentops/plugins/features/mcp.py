@@ -10,7 +10,7 @@ from litestar import Request, Response, post
 from agentops.core.errors import BadRequest, TooLarge, Unavailable, UnsupportedMediaType
 from agentops.core.http.answers import Answer, json_answer
 from agentops.core.http.bodies import decode_json, read_json
-from agentops.core.http.document import documented
+from agentops.core.http.describing import answered, documented
 from agentops.core.plugin import NoSettings
 from agentops.core.ports.feature import Feature
 
@@ -53,10 +53,7 @@ _CALL: Final = documented(
     "Call a method by JSON-RPC",
     requestBody={"content": {"application/json": {"example": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}}},
     responses={
-        "200": {
-            "description": "The answer, or in it why there is none",
-            "content": {"application/json": {"schema": Failed, "example": msgspec.to_builtins(_EXAMPLE)}},
-        },
+        "200": answered("The answer, or in it why there is none", Failed, msgspec.to_builtins(_EXAMPLE)),
         "202": {"description": "A notification was taken"},
     },
     refusals=(

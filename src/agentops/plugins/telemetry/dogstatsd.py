@@ -9,12 +9,12 @@ import socket
 import time
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta
 
-from agentops.core.forever import ended
+from agentops.core.forever import in_background
 from agentops.core.plugin import Settings
 from agentops.core.ports.telemetry import Telemetry
 from agentops.core.problem import Problem
@@ -80,15 +80,16 @@ class DogStatsD(Telemetry[DogStatsDSettings]):
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         self._datagrams.signals = rungs.signals
-        found = asyncio.Event()
-        task = asyncio.create_task(self._datagrams.follow(found), name="agentops dogstatsd")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
-                await found.wait()
+        resolver, is_settled = Resolver(self.settings.host, self.settings.port, socket.SOCK_DGRAM), asyncio.Event()
         try:
-            yield
+            async with in_background(
+                rungs.signals, {"dogstatsd": partial(self._datagrams.follow, resolver, is_settled)}
+            ):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(START_SECONDS):
+                        await is_settled.wait()
+                yield
         finally:
-            await ended(task)
             self._datagrams.close()
 
     def event(self, name: str, level: Level, fields: dict[str, object]) -> None:
@@ -133,8 +134,6 @@ class _Datagrams:
         self._size = 0
         self._due: asyncio.TimerHandle | None = None
         self._failing_since: float | None = None
-        self._nobodys = Context()
-        """Or what is told of a datagram would be told within the request that happened to begin it."""
 
     def put(self, line: str) -> None:
         """Everything in a line is ASCII by now, but for the text of an event."""
@@ -162,16 +161,14 @@ class _Datagrams:
             else:
                 self._sent()
 
-    async def follow(self, found: asyncio.Event) -> None:
-        """Look up where the agent is, and again now and then, for it may move."""
-        resolver = Resolver(self._settings.host, self._settings.port, socket.SOCK_DGRAM)
-        while True:
-            try:
-                self._connect((await resolver.addresses())[0])
-            except OSError as error:
-                self._failed(f"{self._settings.host} cannot be found: {type(error).__name__}")
-            found.set()
-            await asyncio.sleep(REMEMBERED_SECONDS)
+    async def follow(self, resolver: Resolver, is_settled: asyncio.Event) -> None:
+        """Look up where the agent is, and rest before it is looked up again, for it may move."""
+        try:
+            self._connect((await resolver.addresses())[0])
+        except OSError as error:
+            self._failed(f"{self._settings.host} cannot be found: {type(error).__name__}")
+        is_settled.set()
+        await asyncio.sleep(REMEMBERED_SECONDS)
 
     def close(self) -> None:
         self.send()
@@ -197,18 +194,22 @@ class _Datagrams:
         except RuntimeError:
             self.send()
         else:
-            self._due = loop.call_later(self._settings.wait_seconds, self.send, context=self._nobodys)
+            self._due = loop.call_later(self._settings.wait_seconds, self.send)
 
     def _failed(self, reason: str) -> None:
         was_failing, self._failing_since = self._failing_since is not None, time.monotonic()
         if not was_failing:
             agent = f"{self._settings.host}:{self._settings.port}"
-            self.signals.event("dogstatsd.failing", "warning", agent=agent, reason=reason, meaning="figures are lost")
+            self._tell("dogstatsd.failing", agent=agent, reason=reason, meaning="figures are lost")
 
     def _sent(self) -> None:
         if self._failing_since is not None and time.monotonic() - self._failing_since > QUIET_SECONDS:
             self._failing_since = None
-            self.signals.event("dogstatsd.works_again", "warning")
+            self._tell("dogstatsd.works_again")
+
+    def _tell(self, name: str, **fields: str) -> None:
+        """Within no request: the one that happens to begin or to fill a datagram has nothing to do with it."""
+        Context().run(self.signals.event, name, "warning", **fields)
 
 
 @lru_cache(maxsize=REMEMBERED_MOST)

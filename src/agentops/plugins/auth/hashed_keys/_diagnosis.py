@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from agentops.accounts.keys import DAY_MS
 from agentops.core.ports.diagnosis import Finding
 from agentops.core.problem import Problem
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text
 
 from agentops.core.errors import Unavailable
-from agentops.core.forever import ended, forever
+from agentops.core.forever import in_background
 from agentops.core.records import now_ms
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ class Uses:
 
     @asynccontextmanager
     async def life(self) -> AsyncGenerator[None]:
-        writing = asyncio.create_task(forever(self._signals, "keys.used", self._step))
         try:
-            yield
+            async with in_background(self._signals, {"keys.used": self._step}):
+                yield
         finally:
-            await ended(writing)
             await self._write_last()
 
     def note(self, key_id: str, last: int | None) -> None:

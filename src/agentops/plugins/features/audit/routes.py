@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from litestar import Request, Response, get
 
 from agentops.accounts import audit
-from agentops.core.errors import BadRequest
 from agentops.core.http.answers import json_answer
-from agentops.core.http.paging import DIGITS_MOST, limit_of, next_page, query_of
+from agentops.core.http.paging import limit_of, next_page, number_of, query_of
 from agentops.core.plugin import NoSettings
 from agentops.core.ports.feature import Feature
 from agentops.plugins.features.audit import openapi
@@ -48,23 +47,14 @@ class Audit(Feature[NoSettings]):
         limit = limit_of(asked, DEFAULT_LIMIT, MOST)
         wanted = audit.Filter(
             limit=limit + 1,
-            before=_number(asked, "before", "the id of an entry", "invalid_cursor"),
+            before=number_of(asked, "before", "the id of an entry", "invalid_cursor"),
             actor=asked.get("actor") or None,
             action=asked.get("action") or None,
             target=asked.get("target") or None,
             outcome=asked.get("outcome") or None,
-            since=_number(asked, "since", "a time in epoch milliseconds", "invalid_time"),
-            until=_number(asked, "until", "a time in epoch milliseconds", "invalid_time"),
+            since=number_of(asked, "since", "a time in epoch milliseconds", "invalid_time"),
+            until=number_of(asked, "until", "a time in epoch milliseconds", "invalid_time"),
         )
         entries = await audit.page(self._storage, request.user.project, wanted)
         headers = next_page(request, before=entries[limit - 1].id) if len(entries) > limit else {}
         return json_answer(entries[:limit], headers=headers)
-
-
-def _number(asked: dict[str, str], name: str, meaning: str, code: str) -> int | None:
-    text = asked.get(name)
-    if text is None or text == "":
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > DIGITS_MOST:
-        raise BadRequest(f"`{name}` is {meaning}", code=code, param=name)
-    return int(text)

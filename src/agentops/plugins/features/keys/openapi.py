@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge, Unavailable, UnsupportedMediaType
-from agentops.core.http.document import documented
+from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
+from agentops.core.http.describing import answered, documented, json_example, refused_bodies
 from agentops.plugins.features.keys import messages
 
 _MADE: Final = {
@@ -30,26 +30,16 @@ _LISTED: Final = {
 _NO_KEY: Final = NotFound("there is no such key")
 _AWAY: Final = Unavailable("credentials cannot be checked right now", code="auth_unavailable")
 _BODY: Final = (
-    BadRequest("JSON is malformed: invalid character (byte 0)", code="invalid_json"),
-    TooLarge("a body may have 8388608 bytes at most"),
-    UnsupportedMediaType("send application/json, not text/plain"),
+    *refused_bodies(),
     _AWAY,
 )
 _TOO_MUCH: Final = Forbidden("nobody grants what they do not hold: 'runs:write'", code="beyond_own_rights")
 
 
-def _answer(status: str, description: str, schema: Any, example: Any) -> dict[str, Any]:
-    return {status: {"description": description, "content": _content(schema, example)}}
-
-
-def _content(schema: Any, example: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema, "example": example}}
-
-
 CREATE: Final = documented(
     "Make a key",
-    requestBody={"content": _content(messages.WantedKey, {"name": "nightly", "permissions": ["runs:write"]})},
-    responses=_answer("201", "The key, shown this once", messages.MadeKey, _MADE),
+    requestBody={"content": json_example(messages.WantedKey, {"name": "nightly", "permissions": ["runs:write"]})},
+    responses={"201": answered("The key, shown this once", messages.MadeKey, _MADE)},
     refusals=[
         BadRequest("there is no permission 'runs:raed'", code="unknown_permission", param="permissions"),
         _TOO_MUCH,
@@ -58,25 +48,27 @@ CREATE: Final = documented(
 )
 LIST: Final = documented(
     "List keys, newest first",
-    responses=_answer("200", "The keys, without their text", messages.ListedKeys, {"api_keys": [_LISTED], "total": 1}),
+    responses={
+        "200": answered("The keys, without their text", messages.ListedKeys, {"api_keys": [_LISTED], "total": 1})
+    },
     refusals=[_AWAY],
 )
 REVOKE: Final = documented(
     "Revoke a key",
-    responses=_answer(
-        "200", "It is refused from now on", messages.Done, {"message": "the key is revoked", "success": True}
-    ),
+    responses={
+        "200": answered("It is refused from now on", messages.Done, {"message": "the key is revoked", "success": True})
+    },
     refusals=[_NO_KEY, _AWAY],
 )
 REVOKE_ALL: Final = documented(
     "Revoke all keys",
-    responses=_answer("200", "How many there were", messages.RevokedKeys, {"revoked": 2}),
+    responses={"200": answered("How many there were", messages.RevokedKeys, {"revoked": 2})},
     refusals=[_AWAY],
 )
 ROTATE: Final = documented(
     "Replace a key by a new one like it",
-    requestBody={"content": _content(messages.Rotation, {"grace_seconds": 3600})},
-    responses=_answer("201", "The new key, shown this once", messages.MadeKey, _MADE),
+    requestBody={"content": json_example(messages.Rotation, {"grace_seconds": 3600})},
+    responses={"201": answered("The new key, shown this once", messages.MadeKey, _MADE)},
     refusals=[
         _NO_KEY,
         _TOO_MUCH,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from agentops.core.errors import NotFound, Unavailable
 from agentops.core.health import Component, HealthReport
-from agentops.core.http.document import documented
+from agentops.core.http.describing import answered, documented
 from agentops.plugins.features.operations.performance import RouteFigures
 
 _COMPONENT: Final[dict[str, Any]] = {
@@ -19,10 +19,6 @@ _COMPONENT: Final[dict[str, Any]] = {
 _AWAY: Final = Unavailable("credentials cannot be checked right now", code="auth_unavailable")
 
 
-def _json(description: str, schema: Any, example: Any) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema, "example": example}}}
-
-
 _REPORT: Final[dict[str, Any]] = {"status": "healthy", "components": {"storage": _COMPONENT}}
 _STATUS: Final = dict[str, str]
 
@@ -30,32 +26,34 @@ HEALTH: Final = documented(
     "How the server and each of its parts is",
     description="A part is asked for at most 3 seconds, and its answer is kept for 30.",
     responses={
-        "200": _json("It works, though perhaps not all of it", HealthReport, _REPORT),
-        "503": _json("Something fails without which it cannot work", HealthReport, _REPORT | {"status": "unhealthy"}),
+        "200": answered("It works, though perhaps not all of it", HealthReport, _REPORT),
+        "503": answered(
+            "Something fails without which it cannot work", HealthReport, _REPORT | {"status": "unhealthy"}
+        ),
     },
 )
 COMPONENT: Final = documented(
     "How one part is",
     responses={
-        "200": _json("It works, or partly", Component, _COMPONENT),
-        "503": _json("It fails", Component, _COMPONENT | {"status": "unhealthy"}),
+        "200": answered("It works, or partly", Component, _COMPONENT),
+        "503": answered("It fails", Component, _COMPONENT | {"status": "unhealthy"}),
     },
     refusals=(NotFound("no part of this name can tell how it is", code="component_not_found"),),
 )
 LIVE: Final = documented(
     "Whether the process answers",
-    responses={"200": _json("It does", _STATUS, {"status": "alive"})},
+    responses={"200": answered("It does", _STATUS, {"status": "alive"})},
 )
 READY: Final = documented(
     "Whether requests are welcome",
     responses={
-        "200": _json("They are", _STATUS, {"status": "ready"}),
-        "503": _json("It is about to stop, or unhealthy", _STATUS, {"status": "draining"}),
+        "200": answered("They are", _STATUS, {"status": "ready"}),
+        "503": answered("It is about to stop, or unhealthy", _STATUS, {"status": "draining"}),
     },
 )
 STATUS: Final = documented(
     "How the server is, in one word",
-    responses={"200": _json("The word", _STATUS, {"status": "healthy"})},
+    responses={"200": answered("The word", _STATUS, {"status": "healthy"})},
 )
 METRICS: Final = documented(
     "Every figure, for Prometheus",
@@ -66,7 +64,7 @@ PERFORMANCE: Final = documented(
     "How often each route was asked, and how long it took",
     description="Since this process started, in milliseconds; percentiles are right to a twentieth.",
     responses={
-        "200": _json(
+        "200": answered(
             "Each route that was asked",
             list[RouteFigures],
             [

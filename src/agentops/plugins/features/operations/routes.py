@@ -71,7 +71,10 @@ class Operations(Feature[OperationsSettings]):
     async def component(self, request: AnyRequest) -> Response[bytes]:
         component = await self._health.component(request.path_params["name"])
         if component is None:
-            raise NotFound("no part of this name can tell how it is", code="component_not_found")
+            raise NotFound(
+                f"no part of this name can tell how it is; there are {', '.join(self._health.names)}",
+                code="component_not_found",
+            )
         return json_answer(component, _code(component.status))
 
     async def live(self) -> Response[bytes]:

@@ -13,7 +13,7 @@ import msgspec
 from agentops.core.errors import BadRequest
 from agentops.core.http.bodies import decode_json
 from agentops.core.http.gate import ENCODED_SLASH
-from agentops.core.http.paging import DIGITS_MOST
+from agentops.core.http.paging import is_number
 from agentops.core.records import STATUSES, EventBody, NewEvent, Status, now_ms
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ def checked_title(text: str | None) -> str | None:
 
 def event_cursor(text: str | None) -> int | None:
     """An event's id, as `after` and `Last-Event-ID` carry it."""
-    if text is None or text == "":
+    if not text:
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > DIGITS_MOST:
+    if not is_number(text):
         raise BadRequest("a cursor is the id of an event", code="invalid_cursor", param="after")
     return int(text)
 

@@ -6,8 +6,17 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from agentops.core.errors import BadRequest, NotFound, TooLarge, Unavailable, UnsupportedMediaType
-from agentops.core.http.document import documented
+from agentops.core.errors import BadRequest, NotFound, Unavailable
+from agentops.core.http.describing import (
+    NEXT_PAGE,
+    documented,
+    json_examples,
+    limit_parameter,
+    query_parameter,
+    refused_bodies,
+    with_examples,
+)
+from agentops.core.http.paging import bad_limit
 from agentops.core.records import Event, Run, Status
 from agentops.plugins.features.runs import incoming
 
@@ -69,27 +78,12 @@ _STREAM: Final = (
 _UNAVAILABLE: Final = Unavailable("nothing can be stored or read now: the disk is full")
 _BODY: Final = (
     BadRequest("Object missing required field `type`", code="invalid_body"),
-    BadRequest("JSON is malformed: invalid character (byte 0)", code="invalid_json"),
-    TooLarge("a body may have 8388608 bytes at most"),
-    UnsupportedMediaType("send application/json, not text/plain"),
+    *refused_bodies(),
     _UNAVAILABLE,
 )
 _BAD_NAME: Final = BadRequest("a run's id has 1 to 200 characters", code="invalid_run_id")
 _BAD_STATUS: Final = BadRequest("a status is one of running, completed, error", code="invalid_status", param="status")
-_BAD_LIMIT: Final = BadRequest("a limit is a whole number of 1 and more", code="invalid_limit", param="limit")
 _BAD_CURSOR: Final = BadRequest("a cursor is the id of an event", code="invalid_cursor", param="after")
-
-
-def _content(kind: Any, **examples: object) -> dict[str, Any]:
-    return {"schema": kind, "examples": {name: {"value": value} for name, value in examples.items()}}
-
-
-def _json(kind: Any, **examples: object) -> dict[str, Any]:
-    return {"application/json": _content(kind, **examples)}
-
-
-def _asked(name: str, description: str, kind: Any = str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": kind, **more}
 
 
 _RUN_ID: Final = {
@@ -100,28 +94,20 @@ _RUN_ID: Final = {
     "schema": incoming.Name,
     "example": "nightly-report",
 }
-_LIMIT: Final = _asked(
-    "limit",
-    "How many at most; over 1000 is taken as 1000.",
-    {"type": "integer", "minimum": 1, "default": 500},
-    example=100,
-)
-_AFTER: Final = _asked(
+_LIMIT: Final = limit_parameter(500, 1000, example=100)
+_AFTER: Final = query_parameter(
     "after", "The id of the event to begin behind.", Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]
 )
-_AFTER_FEED: Final = _asked("after", "The cursor of an earlier answer: its `Link`, or an id of the feed's stream.")
+_AFTER_FEED: Final = query_parameter(
+    "after", "The cursor of an earlier answer: its `Link`, or an id of the feed's stream."
+)
 _LAST_EVENT_ID: Final = {
     "name": "Last-Event-ID",
     "in": "header",
     "description": "The id of the last frame received; a browser sends it by itself, and it wins over `after`.",
     "schema": str,
 }
-_LINK: Final = {
-    "Link": {
-        "description": 'The next page, as `<...>; rel="next"`; absent when there is none.',
-        "schema": str,
-    }
-}
+_LINK: Final = {"Link": NEXT_PAGE}
 
 
 def _stream(description: str) -> dict[str, Any]:
@@ -132,10 +118,15 @@ def _stream(description: str) -> dict[str, Any]:
 
 CREATE_RUN: Final = documented(
     "Make a run",
-    requestBody={"content": _json(IncomingRun, named={"id": "nightly-report", "title": "Nightly report"}, unnamed={})},
+    requestBody={
+        "content": json_examples(IncomingRun, named={"id": "nightly-report", "title": "Nightly report"}, unnamed={})
+    },
     responses={
-        "201": {"description": "The new run", "content": _json(Run, run=_RUN | {"eventCount": 0})},
-        "200": {"description": "A run of this id was there already, and is unchanged", "content": _json(Run, run=_RUN)},
+        "201": {"description": "The new run", "content": json_examples(Run, run=_RUN | {"eventCount": 0})},
+        "200": {
+            "description": "A run of this id was there already, and is unchanged",
+            "content": json_examples(Run, run=_RUN),
+        },
     },
     refusals=(_BAD_NAME, _BAD_STATUS, *_BODY),
 )
@@ -143,17 +134,17 @@ LIST_RUNS: Final = documented(
     "List runs, newest first",
     parameters=[
         _LIMIT,
-        _asked("before", "The id of a run, or a time in epoch milliseconds.", example="1767225600001"),
-        _asked("status", "Only runs of this status.", Status, example="running"),
-        _asked("q", "Only runs that have this in their id or title.", example="report"),
+        query_parameter("before", "The id of a run, or a time in epoch milliseconds.", example="1767225600001"),
+        query_parameter("status", "Only runs of this status.", Status, example="running"),
+        query_parameter("q", "Only runs that have this in their id or title.", example="report"),
     ],
-    responses={"200": {"description": "Runs", "headers": _LINK, "content": _json(list[Run], runs=[_RUN])}},
-    refusals=(_BAD_LIMIT, _BAD_STATUS, _UNAVAILABLE),
+    responses={"200": {"description": "Runs", "headers": _LINK, "content": json_examples(list[Run], runs=[_RUN])}},
+    refusals=(bad_limit(), _BAD_STATUS, _UNAVAILABLE),
 )
 GET_RUN: Final = documented(
     "Read a run",
     parameters=[_RUN_ID],
-    responses={"200": {"description": "The run", "content": _json(Run, run=_RUN)}},
+    responses={"200": {"description": "The run", "content": json_examples(Run, run=_RUN)}},
     refusals=(_BAD_NAME, NotFound(), _UNAVAILABLE),
 )
 CHANGE_RUN: Final = documented(
@@ -161,12 +152,12 @@ CHANGE_RUN: Final = documented(
     parameters=[_RUN_ID],
     requestBody={
         "required": True,
-        "content": _json(RunChange, renamed={"title": "Nightly report"}, ended={"status": "completed"}),
+        "content": json_examples(RunChange, renamed={"title": "Nightly report"}, ended={"status": "completed"}),
     },
     responses={
         "200": {
             "description": "The run as it is now",
-            "content": _json(Run, run=_RUN | {"status": "completed", "endedAt": 1767225660000}),
+            "content": json_examples(Run, run=_RUN | {"status": "completed", "endedAt": 1767225660000}),
         }
     },
     refusals=(_BAD_NAME, _BAD_STATUS, *_BODY, NotFound()),
@@ -178,14 +169,14 @@ APPEND_EVENTS: Final = documented(
     requestBody={
         "required": True,
         "content": {
-            "application/json": _content(IncomingEvent | list[IncomingEvent], one=_SENT, several=_MORE),
-            "application/x-ndjson": _content({"type": "string"}, lines=_LINES),
+            "application/json": with_examples(IncomingEvent | list[IncomingEvent], one=_SENT, several=_MORE),
+            "application/x-ndjson": with_examples({"type": "string"}, lines=_LINES),
         },
     },
     responses={
         "201": {
             "description": "The event as it is stored; of an array or of lines, how many and which",
-            "content": _json(
+            "content": json_examples(
                 {"anyOf": [Event, Recorded]}, one=_EVENT, several={"count": 2, "first": "17", "last": "18"}
             ),
         }
@@ -199,10 +190,10 @@ LIST_EVENTS: Final = documented(
         "200": {
             "description": "Events in ascending order; none for an unknown run",
             "headers": _LINK,
-            "content": _json(list[Event], events=[_EVENT]),
+            "content": json_examples(list[Event], events=[_EVENT]),
         }
     },
-    refusals=(_BAD_NAME, _BAD_LIMIT, _BAD_CURSOR, _UNAVAILABLE),
+    refusals=(_BAD_NAME, bad_limit(), _BAD_CURSOR, _UNAVAILABLE),
 )
 STREAM_RUN: Final = documented(
     "Follow a run live",
@@ -221,10 +212,10 @@ LIST_FEED: Final = documented(
         "200": {
             "description": "Events in the feed's order",
             "headers": _LINK,
-            "content": _json(list[Event], events=[_EVENT]),
+            "content": json_examples(list[Event], events=[_EVENT]),
         }
     },
-    refusals=(_BAD_LIMIT, _BAD_CURSOR, _UNAVAILABLE),
+    refusals=(bad_limit(), _BAD_CURSOR, _UNAVAILABLE),
 )
 STREAM_FEED: Final = documented(
     "Follow all runs live",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentops.core.eventlog import EventLog
     from agentops.core.ports.storage import FeedItem, Storage
     from agentops.core.rungs import Rungs
+    from agentops.core.signals import Signals
     from agentops.plugins.features.runs.incoming import IncomingEvent
 
 DEFAULT_LIMIT = 500
@@ -46,10 +47,11 @@ class Runs(Feature[NoSettings]):
 
     _events: EventLog
     _storage: Storage
+    _signals: Signals
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
-        self._events, self._storage = rungs.events, rungs.storage
+        self._events, self._storage, self._signals = rungs.events, rungs.storage, rungs.signals
         yield
 
     def routes(self) -> Sequence[object]:
@@ -75,6 +77,8 @@ class Runs(Feature[NoSettings]):
         title = incoming.checked_title(wanted.title) or default_title(name)
         status = incoming.checked_status(wanted.status) or "running"
         run, is_new = await self._storage.create_run(request.user.project, name, title, status)
+        if is_new and status != "running":
+            self._signals.count("runs.changed", status=status)
         return json_answer(run, 201 if is_new else 200)
 
     async def list_runs(self, request: AnyRequest) -> Response[bytes]:
@@ -98,6 +102,8 @@ class Runs(Feature[NoSettings]):
         run = await self._storage.update_run(request.user.project, incoming.run_name(run_id), title, status)
         if run is None:
             raise NotFound
+        if status is not None:
+            self._signals.count("runs.changed", status=status)
         return json_answer(run)
 
     async def append_events(self, request: AnyRequest, run_id: FromPath[str]) -> Response[bytes]:

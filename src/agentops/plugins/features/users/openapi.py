@@ -9,13 +9,11 @@ from agentops.core.errors import (
     Conflict,
     Forbidden,
     NotFound,
-    TooLarge,
     TooManyRequests,
     Unauthorized,
     Unavailable,
-    UnsupportedMediaType,
 )
-from agentops.core.http.document import documented
+from agentops.core.http.describing import documented, json_examples, refused_bodies, with_examples
 from agentops.plugins.features.users import messages
 
 _USER: Final = {
@@ -38,9 +36,7 @@ _REFRESH: Final = {"refresh_token": _TOKENS["refresh_token"]}
 
 _UNAVAILABLE: Final = Unavailable("nothing can be stored or read now: the disk is full")
 _NOT_JSON: Final = (
-    BadRequest("JSON is malformed: invalid character (byte 0)", code="invalid_json"),
-    TooLarge("a body may have 65536 bytes at most"),
-    UnsupportedMediaType("send application/json, not text/plain"),
+    *refused_bodies(64 * 1024),
     _UNAVAILABLE,
 )
 _BODY: Final = (BadRequest("Object missing required field `username`", code="invalid_body"), *_NOT_JSON)
@@ -50,16 +46,12 @@ _SPENT: Final = Unauthorized("this refresh token is not valid", code="invalid_to
 _TOO_MUCH: Final = Forbidden("nobody grants what they do not hold: the role 'admin'", code="beyond_own_rights")
 
 
-def _content(kind: Any, **examples: object) -> dict[str, Any]:
-    return {"schema": kind, "examples": {name: {"value": value} for name, value in examples.items()}}
-
-
 def _sent(kind: Any, *, required: bool = True, **examples: object) -> dict[str, Any]:
-    return {"required": required, "content": {"application/json": _content(kind, **examples)}}
+    return {"required": required, "content": json_examples(kind, **examples)}
 
 
 def _answered(status: str, description: str, kind: Any, **examples: object) -> dict[str, Any]:
-    return {status: {"description": description, "content": {"application/json": _content(kind, **examples)}}}
+    return {status: {"description": description, "content": json_examples(kind, **examples)}}
 
 
 _SIGNED_IN: Final = _answered("200", "The caller is in", messages.Tokens, tokens=_TOKENS)
@@ -73,10 +65,10 @@ LOGIN: Final = documented(
     requestBody={
         "required": True,
         "content": {
-            "application/json": _content(
+            "application/json": with_examples(
                 messages.Credentials, user={"username": "ada", "password": "correct horse battery"}
             ),
-            messages.FORM: _content(
+            messages.FORM: with_examples(
                 messages.Credentials, user={"username": "ada", "password": "correct horse battery"}
             ),
         },

@@ -90,6 +90,7 @@ class Courier:
         if not attempt.is_delivered:
             self._tell(webhook, delivery, attempt, state)
         if attempt.status == GONE:
+            self._signals.event("webhook.ended", "warning", webhook=webhook.id, host=webhook.host, reason="it is gone")
             await self._subscriptions.give_up(webhook, f"its target answered {GONE}: it is gone")
         return state != "waiting"
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentops.core.ports.diagnosis import Finding
 from agentops.core.problem import Problem
-from agentops.core.records import now_ms
-from agentops.plugins.features.webhooks.outbox import DAY_MS
+from agentops.core.records import DAY_MS, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

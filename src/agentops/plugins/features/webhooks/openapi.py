@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from agentops.core.errors import BadRequest, Conflict, NotFound, TooLarge, Unavailable, UnsupportedMediaType
-from agentops.core.http.document import documented
+from agentops.core.errors import BadRequest, Conflict, NotFound, Unavailable
+from agentops.core.http.describing import (
+    NEXT_PAGE,
+    answered,
+    documented,
+    json_example,
+    limit_parameter,
+    query_parameter,
+    refused_bodies,
+)
+from agentops.core.http.paging import bad_limit
 from agentops.plugins.features.webhooks import messages
 
 _SHOWN: Final = {
@@ -35,47 +44,34 @@ _URL: Final = BadRequest(
     "this URL cannot be called: its host is not at a public address", code="url_not_allowed", param="url"
 )
 _BODY: Final = (
-    BadRequest("JSON is malformed: invalid character (byte 0)", code="invalid_json"),
-    TooLarge("a body may have 8388608 bytes at most"),
-    UnsupportedMediaType("send application/json, not text/plain"),
+    *refused_bodies(),
     _AWAY,
 )
-_LINK: Final = {"description": 'The next page, as `<...>; rel="next"`; absent when there is none.', "schema": str}
-
-
-def _answer(description: str, schema: Any, example: Any, **more: Any) -> dict[str, Any]:
-    return {"description": description, "content": _content(schema, example), **more}
-
-
-def _content(schema: Any, example: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema, "example": example}}
-
-
 CREATE: Final = documented(
     "Subscribe an address",
     description="What happens from now on is sent to it, signed as Standard Webhooks says.",
     requestBody={
-        "content": _content(
+        "content": json_example(
             messages.WantedWebhook, {"url": "https://example.com/agentops", "events": ["run.failed", "run.stalled"]}
         )
     },
-    responses={"201": _answer("The webhook, and the secret that signs, shown this once", messages.MadeWebhook, _MADE)},
+    responses={"201": answered("The webhook, and the secret that signs, shown this once", messages.MadeWebhook, _MADE)},
     refusals=[_URL, Conflict("a project has 100 webhooks at most", code="too_many_webhooks"), *_BODY],
 )
 LIST: Final = documented(
     "List webhooks",
-    responses={"200": _answer("Those of the project", messages.ListedWebhooks, {"webhooks": [_SHOWN]})},
+    responses={"200": answered("Those of the project", messages.ListedWebhooks, {"webhooks": [_SHOWN]})},
     refusals=[_AWAY],
 )
 GET: Final = documented(
     "Read a webhook",
-    responses={"200": _answer("The webhook", messages.ShownWebhook, _SHOWN)},
+    responses={"200": answered("The webhook", messages.ShownWebhook, _SHOWN)},
     refusals=[_NO_WEBHOOK, _AWAY],
 )
 CHANGE: Final = documented(
     "Change a webhook, stop it, or let it go on",
-    requestBody={"content": _content(messages.ChangedWebhook, {"enabled": False})},
-    responses={"200": _answer("The webhook as it is now", messages.ShownWebhook, {**_SHOWN, "enabled": False})},
+    requestBody={"content": json_example(messages.ChangedWebhook, {"enabled": False})},
+    responses={"200": answered("The webhook as it is now", messages.ShownWebhook, {**_SHOWN, "enabled": False})},
     refusals=[_NO_WEBHOOK, _URL, *_BODY],
 )
 REMOVE: Final = documented(
@@ -86,20 +82,24 @@ REMOVE: Final = documented(
 ROTATE: Final = documented(
     "Give a webhook a new secret",
     description="Both secrets sign, so that a receiver can change in between, until the grace is over.",
-    requestBody={"content": _content(messages.SecretRotation, {"grace_seconds": 86400})},
+    requestBody={"content": json_example(messages.SecretRotation, {"grace_seconds": 86400})},
     responses={
-        "201": _answer(
+        "201": answered(
             "The new secret, shown this once",
             messages.NewSecret,
             {"secret": _SECRET, "previous_until": 1767312000000, "warning": messages.WARNING},
         )
     },
-    refusals=[_NO_WEBHOOK, *_BODY],
+    refusals=[
+        _NO_WEBHOOK,
+        Conflict("the secret before this one still signs, as it was promised to", code="rotation_under_way"),
+        *_BODY,
+    ],
 )
 TEST: Final = documented(
     "Send a test now",
     description="Beside whatever waits; it is not tried again.",
-    responses={"200": _answer("How it went", messages.Tested, {"delivered": True, "attempt": _ATTEMPT})},
+    responses={"200": answered("How it went", messages.Tested, {"delivered": True, "attempt": _ATTEMPT})},
     refusals=[_NO_WEBHOOK, _AWAY],
 )
 DELIVERIES: Final = documented(
@@ -113,35 +113,23 @@ DELIVERIES: Final = documented(
             "schema": str,
             "example": "whk_9f86d081884c7d65",
         },
-        {
-            "name": "limit",
-            "in": "query",
-            "description": "How many at most; over 1000 is taken as 1000.",
-            "schema": {"type": "integer", "minimum": 1, "default": 100},
-            "example": 50,
-        },
-        {
-            "name": "before",
-            "in": "query",
-            "description": "The id of a delivery: only older ones.",
-            "schema": {"type": "string", "pattern": "^[0-9]+$"},
-        },
-        {
-            "name": "state",
-            "in": "query",
-            "description": "Only those that wait, were delivered, or were given up after a day.",
-            "schema": {"enum": ["waiting", "delivered", "parked"]},
-            "example": "parked",
-        },
+        limit_parameter(100, 1000, example=50),
+        query_parameter("before", "The id of a delivery: only older ones.", {"type": "string", "pattern": "^[0-9]+$"}),
+        query_parameter(
+            "state",
+            "Only those that wait, were delivered, or were given up after a day.",
+            {"enum": ["waiting", "delivered", "parked"]},
+            example="parked",
+        ),
     ],
     responses={
-        "200": _answer(
-            "Deliveries, each with its attempts", list[messages.ShownDelivery], [_DELIVERY], headers={"Link": _LINK}
+        "200": answered(
+            "Deliveries, each with its attempts", list[messages.ShownDelivery], [_DELIVERY], headers={"Link": NEXT_PAGE}
         )
     },
     refusals=[
         _NO_WEBHOOK,
-        BadRequest("a limit is a whole number of 1 and more", code="invalid_limit", param="limit"),
+        bad_limit(),
         BadRequest("`before` is the id of a delivery", code="invalid_cursor", param="before"),
         BadRequest("a state is one of waiting, delivered, parked", code="invalid_state", param="state"),
         _AWAY,
@@ -151,5 +139,5 @@ AGAIN: Final = documented(
     "Deliver something again",
     description="It waits in its old place; one that is older than a day is tried once.",
     responses={"204": {"description": "It waits"}},
-    refusals=[_NO_WEBHOOK, _AWAY],
+    refusals=[_NO_WEBHOOK, Conflict("a test is not sent again: send another", code="is_a_test"), _AWAY],
 )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 import msgspec
 from sqlalchemy import insert, or_, select, text, update
 
-from agentops.core.errors import NotFound
-from agentops.core.records import now_ms
+from agentops.core.errors import Conflict, NotFound
+from agentops.core.records import DAY_MS, now_ms
 from agentops.sql.tables import deliveries, webhooks
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
-DAY_MS: Final = 24 * HOUR * 1000
 DELAYS: Final = (
     5,
     30,
@@ -220,13 +219,14 @@ class Outbox:
 
     async def again(self, webhook: Webhook, delivery: int) -> None:
         """Let it wait once more, parked or delivered, in its old place."""
-        mine = (deliveries.c.webhook == webhook.id, deliveries.c.id == delivery, deliveries.c.kind != "test")
+        mine = (deliveries.c.webhook == webhook.id, deliveries.c.id == delivery)
         async with self._storage.write() as connection:
-            changed = await connection.execute(
-                update(deliveries).where(*mine).values(state="waiting", attempts=0, tried_at=None)
-            )
-        if not changed.rowcount:
-            raise NotFound("there is no such delivery")
+            kind = (await connection.execute(select(deliveries.c.kind).where(*mine))).scalar()
+            if kind is None:
+                raise NotFound("there is no such delivery")
+            if kind == "test":
+                raise Conflict("a test is not sent again: send another", code="is_a_test")
+            await connection.execute(update(deliveries).where(*mine).values(state="waiting", attempts=0, tried_at=None))
 
     async def waiting(self) -> int:
         query = text("SELECT count(*) FROM deliveries WHERE state = 'waiting'")

@@ -16,7 +16,7 @@ from agentops.core.addresses import plain_network
 from agentops.core.errors import BadRequest
 from agentops.core.http.answers import json_answer
 from agentops.core.http.bodies import decode_json, read_json
-from agentops.core.http.paging import DIGITS_MOST, limit_of, next_page, query_of
+from agentops.core.http.paging import is_number, limit_of, next_page, number_of, query_of
 from agentops.core.ports.diagnosis import Question
 from agentops.core.ports.feature import Feature
 from agentops.core.problem import Problem
@@ -131,7 +131,9 @@ class Webhooks(Feature[WebhooksSettings]):
 
     async def list_deliveries(self, request: AnyRequest, webhook_id: FromPath[str]) -> Response[bytes]:
         asked = query_of(request)
-        limit, before, state = limit_of(asked, DEFAULT_LIMIT, MOST), _before(asked), _state(asked)
+        limit = limit_of(asked, DEFAULT_LIMIT, MOST)
+        before = number_of(asked, "before", "the id of a delivery", "invalid_cursor")
+        state = _state(asked)
         webhook = await self._subscriptions.one(request.user.project, webhook_id)
         found = await self._outbox.page(webhook, limit + 1, before, state)
         headers = next_page(request, before=str(found[limit - 1].id)) if len(found) > limit else {}
@@ -139,22 +141,13 @@ class Webhooks(Feature[WebhooksSettings]):
 
     async def deliver_again(self, request: AnyRequest, webhook_id: FromPath[str], delivery_id: FromPath[str]) -> None:
         webhook = await self._subscriptions.one(request.user.project, webhook_id)
-        await self._outbox.again(webhook, int(delivery_id) if _is_id(delivery_id) else 0)
+        await self._outbox.again(webhook, int(delivery_id) if is_number(delivery_id) else 0)
 
     async def _check_url(self, url: str) -> None:
         try:
             await self._sender.check(url)
         except NotAllowed as error:
             raise BadRequest(f"this URL cannot be called: {error}", code="url_not_allowed", param="url") from None
-
-
-def _before(asked: dict[str, str]) -> int | None:
-    text = asked.get("before")
-    if not text:
-        return None
-    if not _is_id(text):
-        raise BadRequest("`before` is the id of a delivery", code="invalid_cursor", param="before")
-    return int(text)
 
 
 def _state(asked: dict[str, str]) -> State | None:
@@ -165,7 +158,3 @@ def _state(asked: dict[str, str]) -> State | None:
         if text == state:
             return state
     raise BadRequest(f"a state is one of {', '.join(STATES)}", code="invalid_state", param="state")
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= DIGITS_MOST

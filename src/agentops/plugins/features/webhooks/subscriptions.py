@@ -130,9 +130,14 @@ class Subscriptions:
         return webhook
 
     async def rotate(self, origin: Origin, webhook_id: str, grace_seconds: int) -> Webhook:
-        """Give it a new secret; the old one signs as well while the grace lasts."""
+        """Give it a new secret; the old one signs as well while the grace lasts, and no longer without one."""
         async with self._storage.write() as connection:
             before = await _one(connection, origin.project, webhook_id, to_change=True)
+            if grace_seconds and len(before.secrets(now_ms())) > 1:
+                raise Conflict(
+                    "the secret before this one still signs, as was promised: wait, or ask for a grace of 0 seconds",
+                    code="rotation_under_way",
+                )
             values: dict[str, Any] = {
                 "secret": new_secret(),
                 "previous_secret": before.secret if grace_seconds else None,

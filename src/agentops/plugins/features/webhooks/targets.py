@@ -84,7 +84,7 @@ async def find(place: Place, allowed: Collection[Network]) -> Target:
     for address in addresses:
         if not any(address in network for network in allowed):
             if not _is_public(address):
-                raise NotAllowed("its host is not at a public address")
+                raise NotAllowed("its host is not at a public address, nor in a network of this server's `allow`")
             if not place.tls:
                 raise NotAllowed("http:// would send it in plain text: use https://")
     return Target(str(addresses[0]), place)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Text, and_, cast, func, literal, or_, select
 
-from agentops.core.records import now_ms
-from agentops.plugins.features.webhooks.outbox import DAY_MS, Notice
+from agentops.core.records import DAY_MS, now_ms
+from agentops.plugins.features.webhooks.outbox import Notice
 from agentops.sql.tables import deliveries, keys, projects, runs, webhooks
 
 if TYPE_CHECKING:

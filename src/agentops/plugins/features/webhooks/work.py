@@ -10,10 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.forever import in_background
-from agentops.core.records import now_ms
+from agentops.core.records import DAY_MS, now_ms
 from agentops.plugins.features.webhooks.courier import Courier
 from agentops.plugins.features.webhooks.ear import Ear
-from agentops.plugins.features.webhooks.outbox import DAY_MS
 from agentops.plugins.features.webhooks.watch import Watch
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ class Backoff(Retry[BackoffSettings]):
         labels: Mapping[str, str] | None = None,
     ) -> T:
         until = None if seconds is None else time.monotonic() + seconds
-        call = _Call(operation, {"operation": operation, **(labels or {})}, until)
+        call = _Call(operation, {"operation": operation, **(labels or {})}, target or operation, until)
         at = self._target(target or operation)
         closed = at.closed_for()
         if closed is not None:
@@ -171,7 +171,7 @@ class Backoff(Retry[BackoffSettings]):
         return target
 
     def _tell(self, what: str, level: Level, call: _Call, **fields: object) -> None:
-        self._signals.event(f"{self.settings.events}.{what}", level, **call.labels, **fields)
+        self._signals.event(f"{self.settings.events}.{what}", level, **{"target": call.target, **call.labels}, **fields)
 
 
 class _Call(NamedTuple):
@@ -179,6 +179,7 @@ class _Call(NamedTuple):
 
     operation: str
     labels: dict[str, str]
+    target: str
     until: float | None
 
     def described(self, tries: int) -> dict[str, SpanValue]:

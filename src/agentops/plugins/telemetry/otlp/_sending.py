@@ -35,13 +35,13 @@ class SendsSpans:
         self._spans = spans
         self._line = line
         self._signals = signals
-        self._of = resource, scope
+        self._origin = resource, scope
 
     async def send(self) -> None:
         while len(self._spans) and self._line.may_be_used:
             batch = self._spans.take(BATCH)
             try:
-                outcome = await self._line.send(await asyncio.to_thread(encoded_spans, batch, *self._of))
+                outcome = await self._line.send(await asyncio.to_thread(encoded_spans, batch, *self._origin))
             except asyncio.CancelledError:
                 self._spans.put_back(batch)
                 raise
@@ -62,11 +62,11 @@ class SendsFigures:
     ) -> None:
         self._figures = figures
         self._line = line
-        self._of = resource, scope, began_ns
+        self._origin = resource, scope, began_ns
 
     async def send(self) -> None:
         if (figures := self._figures()) and self._line.may_be_used:
-            await self._line.send(await asyncio.to_thread(encoded_figures, figures, *self._of))
+            await self._line.send(await asyncio.to_thread(encoded_figures, figures, *self._origin))
 
 
 async def when_due(seconds: float, woken: asyncio.Event) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, TraceState
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 if TYPE_CHECKING:
@@ -63,16 +63,23 @@ class WaitingSpans:
 
 
 def encoded_spans(spans: Sequence[EndedSpan], resource: Resource, scope: InstrumentationScope) -> bytes:
-    """It takes some 30 µs a span: not for the event loop."""
-    written: bytes = encode_spans([_readable(span, resource, scope) for span in spans]).SerializeToString()
+    """It takes some 30 µs a span: not for the event loop.
+
+    What came as `tracestate` is set behind the back of OpenTelemetry, which would quote a part that it does not like in
+    warnings of its own: any caller could write into the log.
+    """
+    request = encode_spans([_readable(span, resource, scope) for span in spans])
+    told = request.resource_spans[0].scope_spans[0].spans
+    for span, each in zip(spans, told, strict=True):
+        each.trace_state = span.state
+    written: bytes = request.SerializeToString()
     return written
 
 
 def _readable(span: EndedSpan, resource: Resource, scope: InstrumentationScope) -> ReadableSpan:
-    state = TraceState.from_header([span.state]) if span.state else TraceState()
     return ReadableSpan(
         span.name,
-        SpanContext(span.trace_id, span.span_id, is_remote=False, trace_flags=_SAMPLED, trace_state=state),
+        SpanContext(span.trace_id, span.span_id, is_remote=False, trace_flags=_SAMPLED),
         SpanContext(span.trace_id, span.parent_id, is_remote=span.is_called) if span.parent_id else None,
         resource,
         span.attributes,

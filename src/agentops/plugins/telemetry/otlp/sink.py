@@ -12,7 +12,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from agentops._version import __version__
-from agentops.core.forever import ended, forever
+from agentops.core.forever import in_background
 from agentops.figures import KeepsFigures
 from agentops.plugins.telemetry.otlp._collector import Collector
 from agentops.plugins.telemetry.otlp._line import lines
@@ -61,11 +61,10 @@ class Otlp(KeepsFigures[OtlpSettings]):
             await when_due(self.settings.interval_seconds, self._enough)
             await send()
 
-        task = asyncio.create_task(forever(rungs.signals, "otlp", step), name="agentops otlp")
         try:
-            yield
+            async with in_background(rungs.signals, {"otlp": step}):
+                yield
         finally:
-            await ended(task)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.stop_seconds):
                     await send()

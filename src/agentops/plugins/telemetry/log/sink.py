@@ -1,19 +1,19 @@
-"""What happens, as lines on standard error: for people at a terminal, as JSON everywhere else."""
+"""The sink: what a line says, and in which form."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import traceback
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from agentops.core.plugin import Settings
 from agentops.core.ports.telemetry import Telemetry
+from agentops.plugins.telemetry.log._lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -42,18 +42,20 @@ class Log(Telemetry[LogSettings]):
 
     def __init__(self, settings: LogSettings | None = None, /, **values: object) -> None:
         super().__init__(settings, **values)
-        pretty = self.settings.format == "pretty" or (self.settings.format == "auto" and sys.stderr.isatty())
-        self._lines = _Lines(sys.stderr)
+        is_watched = sys.stderr is not None and sys.stderr.isatty()
+        pretty = self.settings.format == "pretty" or (self.settings.format == "auto" and is_watched)
+        self._lines = Lines(sys.stderr)
         self._levels = _LEVELS[_LEVELS.index(self.settings.level) :]
         self._told = traceback.format_exception if self.settings.level == "debug" else _places
         self._written = _for_people() if pretty else _as_json
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
+        self._lines.signals = rungs.signals
         try:
             yield
         finally:
-            self._lines.write_out()
+            await self._lines.written()
 
     def event(self, name: str, level: Level, fields: dict[str, object]) -> None:
         if level in self._levels:
@@ -73,32 +75,6 @@ class Log(Telemetry[LogSettings]):
                 line[f"{name}_" if name in _OWN else name] = value
 
 
-class _Lines:
-    """Writes what is told in one turn of the loop in one go, which is a third of the cost of a line; else at once."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._waiting: list[str] = []
-        self._is_due = False
-
-    def write(self, line: str) -> None:
-        self._waiting.append(line)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.write_out()
-            return
-        if not self._is_due:
-            self._is_due = True
-            loop.call_soon(self.write_out)
-
-    def write_out(self) -> None:
-        lines, self._waiting, self._is_due = self._waiting, [], False
-        if lines:
-            self._file.write("\n".join([*lines, ""]))
-            self._file.flush()
-
-
 def _as_json(line: dict[str, object]) -> str:
     """An access log is a line for each request: the first way is ten times as fast, and fails at lone surrogates."""
     try:
@@ -111,7 +87,15 @@ def _for_people() -> Callable[[dict[str, object]], str]:
     import structlog
 
     render = structlog.dev.ConsoleRenderer()
-    return lambda line: str(render(None, "", _with_text_for_time(line)))
+    return lambda line: str(render(None, "", _without_control(_with_text_for_time(line))))
+
+
+def _without_control(line: dict[str, Any]) -> dict[str, Any]:
+    """What somebody sent begins no line and gives a terminal no orders; only a traceback has lines of its own."""
+    return {
+        name: repr(value)[1:-1] if isinstance(value, str) and name != "exception" and not value.isprintable() else value
+        for name, value in line.items()
+    }
 
 
 def _with_text_for_time(line: dict[str, object]) -> dict[str, Any]:
