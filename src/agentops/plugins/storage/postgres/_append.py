@@ -17,8 +17,8 @@ import asyncpg
 
 from agentops.core.errors import BadRequest, InternalError, Refusal, TooLarge, Unavailable
 from agentops.core.records import StoredEvent, default_title, now_ms
-from agentops.plugins.storage.postgres._server import unavailable
 from agentops.sql.batch import COLUMNS, KnownKeys, RunName, RunState, plan, refusal, wanted_keys
+from agentops.sql.postgres_server import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

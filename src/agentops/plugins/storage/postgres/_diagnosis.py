@@ -15,14 +15,14 @@ import asyncpg
 from agentops.core.errors import StartError, Unavailable
 from agentops.core.ports.diagnosis import Finding, Question, fine
 from agentops.core.problem import Problem
-from agentops.plugins.storage.postgres._server import numbered, translated
 from agentops.sql.diagnosis import NoTables
+from agentops.sql.postgres_server import numbered, translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 
     from agentops.core.ports.diagnosis import Reads
-    from agentops.plugins.storage.postgres._server import Server
+    from agentops.sql.postgres_server import Server
 
 LONG_SECONDS: Final = 300
 CROWDED: Final = 0.8

@@ -10,7 +10,7 @@ from agentops.sql.migrating import at_head, upgrade
 from agentops.sql.migrations import STORED_REVISION, VERSION_TABLE
 
 if TYPE_CHECKING:
-    from agentops.plugins.storage.postgres._server import Server
+    from agentops.sql.postgres_server import Server
 
 LOCK: Final = 0x6167656E746F7073
 """The word `agentops`, as a number that no other program is likely to lock."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
 from agentops.plugins.storage.postgres._append import append_batch
-from agentops.plugins.storage.postgres._server import Server, translated
+from agentops.sql.postgres_server import Server, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

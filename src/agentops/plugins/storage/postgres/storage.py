@@ -15,11 +15,11 @@ from agentops.core.problem import Problem
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import _diagnosis, _migrating, _reads
 from agentops.plugins.storage.postgres._prune import prune_some
-from agentops.plugins.storage.postgres._server import SCHEMES, Server, numbered, translated
 from agentops.plugins.storage.postgres._writer import Writer
 from agentops.sql import runs
 from agentops.sql.diagnosis import questions_on
 from agentops.sql.migrating import at_head, require_head
+from agentops.sql.postgres_server import SCHEMES, Server, numbered, translated
 from agentops.sql.storage import SqlStorage
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where the server is, how it is reached, and what its errors mean to a caller."""
+"""Where a Postgres server is, how it is reached, and what its errors mean to a caller."""
 
 # pyright: basic
 # (asyncpg ships no types)
