@@ -18,6 +18,8 @@ from agentops.core.lanes import Lane
 from agentops.core.limits import LimitSettings
 from agentops.core.secret import Secret
 from agentops.plugins.auth.static_key import StaticKey
+from agentops.plugins.bus.postgres import Postgres as PostgresBus
+from agentops.plugins.bus.redis import Redis as RedisBus
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.features.webhooks import Webhooks
 from agentops.plugins.limiter.redis import Redis
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import socket
 
     from agentops.core.config.settings import ErrorStyle
+    from agentops.core.ports.bus import Bus
     from agentops.core.ports.storage import Storage
 
 StorageName = Literal["sqlite", "postgres"]
@@ -66,6 +69,8 @@ class Plan:
     webhooks: bool = False
     """Whether those on this machine can subscribe."""
 
+    bus: str = ""
+    """What carries rings between processes: a Redis or a Postgres, by its address."""
     limited_by: str = ""
     """The Redis that counts; then `/api` answers 100 requests an hour, of everybody together."""
     when_down: Literal["open", "closed"] = "open"
@@ -79,10 +84,16 @@ class Plan:
             storage=self.database.opened(),
             auth={"key": StaticKey(keys=[Secret("an operator's key")])},
             lanes=lanes,
+            bus=_bus_at(self.bus) if self.bus else None,
             limiter=Redis(url=Secret(self.limited_by), timeout_seconds=0.5) if self.limited_by else None,
             events=self.events,
         )
         return Litestar([hello_from_the_host], plugins=[kit]) if self.inside_host else kit.app()
+
+
+def _bus_at(url: str) -> Bus:
+    where = Secret(url)
+    return PostgresBus(url=where) if url.startswith("postgres") else RedisBus(url=where)
 
 
 @get("/hello", sync_to_thread=False)

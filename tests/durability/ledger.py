@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.durability.wire import CUT, PATIENCE, Connection, Refused
@@ -77,9 +78,12 @@ class Producer:
     itself in doubt, and its 503 does not say that nothing was stored.
     """
 
-    def __init__(self, name: str, address: Address, ledger: Ledger, random: Random, *, unsure: bool = False) -> None:
+    def __init__(
+        self, name: str, address: Address, ledger: Ledger, random: Random, *others: Address, unsure: bool = False
+    ) -> None:
+        """With others, each connection is to the next of them."""
         self._name = name
-        self._address = address
+        self._addresses = cycle((address, *others))
         self._ledger = ledger
         self._random = random
         self._unsure = unsure
@@ -112,7 +116,7 @@ class Producer:
         while True:
             try:
                 if self._connection is None:
-                    self._connection = await Connection.open(self._address)
+                    self._connection = await Connection.open(next(self._addresses))
                 answer = await self._connection.post(f"{self._ledger.path}/events", sent.body)
             except CUT:
                 self._hang_up()
@@ -144,8 +148,9 @@ class Producer:
 class Follower:
     """Reads a stream through every cut, from its last id on, and keeps what it saw."""
 
-    def __init__(self, address: Address, path: str, after: str | None = None) -> None:
-        self._address = address
+    def __init__(self, address: Address, path: str, after: str | None = None, *others: Address) -> None:
+        """With others, it goes on at the next of them."""
+        self._addresses = cycle((address, *others))
         self._path = path
         self.last = after
         self.frames: list[Frame] = []
@@ -155,7 +160,7 @@ class Follower:
     async def run(self) -> None:
         while True:
             with suppress(*CUT, Refused):
-                async with await Connection.open(self._address) as connection:
+                async with await Connection.open(next(self._addresses)) as connection:
                     async for frame in connection.follow(self._path, self.last):
                         self.take(frame)
 

