@@ -12,7 +12,7 @@ COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint format types coverage docs bench lock clean
+.PHONY: help run test check lint format types coverage docs bench soak lock clean
 
 help: ## Show this list
 	@if [ -t 1 ]; then on=$$(printf '\033[1;36m'); off=$$(printf '\033[0m'); fi; \
@@ -39,6 +39,10 @@ format: $(VENV)/.dev ## Mend what ruff can mend
 types: $(VENV)/.dev ## Check types twice (mypy --strict, pyright)
 	@$(BIN)/mypy --strict
 	@$(BIN)/pyright
+
+soak: $(VENV)/.dev ## Break a cluster for ten minutes, and see that nothing is lost (SOAK_SEED=… has the same again)
+	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_RUNS=$${SOAK_RUNS:-300} SOAK_STREAMS=$${SOAK_STREAMS:-60} \
+		$(BIN)/python -m pytest -s tests/durability/test_cluster.py $(ARGS)
 
 coverage: $(VENV)/.dev ## Run the tests and hold the core to complete branch coverage
 	@$(BIN)/coverage erase
