@@ -14,6 +14,7 @@ from agentops.accounts.keys import Keys
 from agentops.accounts.users import NewUser, Users
 from agentops.plugins.auth.hashed_keys import HashedKeys
 from agentops.plugins.auth.static_key import StaticKey
+from agentops.plugins.bus.redis import Redis
 from agentops.plugins.features import keys as keys_feature
 from agentops.plugins.features.runs import Runs
 from agentops.testing.server import following, serving
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from agentops.core.ports.bus import Bus
     from agentops.core.ports.storage import Storage
     from agentops.testing.server import Frames
 
@@ -70,7 +72,7 @@ class Instance(NamedTuple):
 class Start(Protocol):
     """Starts one more instance on the one database of a test."""
 
-    def __call__(self, poll_seconds: float) -> AbstractAsyncContextManager[Instance]: ...
+    def __call__(self, poll_seconds: float, bus: Bus[Any] | None = None) -> AbstractAsyncContextManager[Instance]: ...
 
 
 @pytest.fixture
@@ -78,10 +80,11 @@ def start(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     make_storage = storages(engine, request, tmp_path)
 
     @asynccontextmanager
-    async def one_more(poll_seconds: float) -> AsyncIterator[Instance]:
+    async def one_more(poll_seconds: float, bus: Bus[Any] | None = None) -> AsyncIterator[Instance]:
         boss = StaticKey(header="x-boss", keys=[Secret(BOSS["x-boss"])], project=ORIGIN.project)
         kit = Kit(
             storage=make_storage(),
+            bus=bus,
             auth={"boss": boss, "keys": HashedKeys()},
             events=EventSettings(poll_seconds=poll_seconds),
             lanes=[Lane("/api", [Runs(), keys_feature.Keys(auth="keys")], ["boss", "keys"])],
@@ -109,6 +112,18 @@ async def ended(frames: Frames) -> None:
     """Return once the server has closed the stream, as it should within its interval."""
     with pytest.raises(StopAsyncIteration):
         await frames.next()
+
+
+async def test_a_stream_ends_at_once_where_a_bus_tells_of_the_change(start: Start, redis_url: str) -> None:
+    def bus() -> Redis:
+        return Redis(url=Secret(redis_url), channel="withdrawals")
+
+    async with start(NEVER, bus()) as one, start(NEVER, bus()) as other:
+        key, text = await made(one.storage)
+        async with other.stream(text) as frames:
+            gone = await one.api.delete(f"/api/admin/users/{key.owner}/api-keys/{key.id}", headers=BOSS)
+            assert gone.status_code == 200
+            await ended(frames)
 
 
 async def test_a_key_revoked_on_one_instance_is_refused_by_the_next_request_on_the_other(

@@ -144,6 +144,7 @@ class Kit(InitPlugin):
             await _start(stack, "storage", parts.storage, rungs)
             rungs = rungs.with_part("storage", parts.storage)
             await _start(stack, "bus", parts.bus, rungs)
+            stack.enter_context(self._vouched.in_touch_with(parts.bus))
             events = EventLog(parts.storage, parts.bus, self._signals, parts.events)
             await stack.enter_async_context(events.life())
             rungs = rungs.with_part("bus", parts.bus).with_part("events", events)

@@ -6,19 +6,22 @@ A request is judged when it comes. A stream lasts, so its reader is asked about 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentops.core.ports.bus import CREDENTIALS, Ring
 from agentops.core.ports.withdrawal import Rechecks
 from agentops.core.serving import apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from agentops.core.identity import Identity
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.ports.bus import Bus
 
 
 class Vouched:
@@ -33,6 +36,7 @@ class Vouched:
         self._readers: dict[int, _Readers] = {}
         self._failing = asyncio.Event()
         self._failure: Exception | None = None
+        self._tell_others: Callable[[], None] = lambda: None
 
     def watch(self, authenticator: Authenticator | None, identity: Identity, end: Callable[[], None]) -> Watch | None:
         """Call `end` once this identity holds no longer; nothing is kept of those that cannot be withdrawn."""
@@ -53,8 +57,23 @@ class Vouched:
                 readers.close()
                 del self._readers[watch.authenticator]
 
+    @contextmanager
+    def in_touch_with(self, bus: Bus[Any]) -> Generator[None]:
+        """Tell the other instances of a change, and hear of theirs, for as long as the block lasts."""
+        name, changes = secrets.token_hex(8), count(1)
+        self._tell_others = lambda: bus.ring(Ring(CREDENTIALS, name, next(changes)))
+        silence = bus.listen(lambda ring: self._ask_now() if ring.project == CREDENTIALS else None)
+        try:
+            yield
+        finally:
+            silence()
+
     def changed(self) -> None:
-        """Some credential or right was changed by this process: ask now."""
+        """Some credential or right was changed by this process: ask now, here and everywhere."""
+        self._ask_now()
+        self._tell_others()
+
+    def _ask_now(self) -> None:
         for readers in self._readers.values():
             readers.changed.set()
 

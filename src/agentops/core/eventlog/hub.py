@@ -10,6 +10,7 @@ from agentops.core.eventlog.feed_topic import FeedTopic
 from agentops.core.eventlog.run_topic import RunTopic
 from agentops.core.eventlog.stream import Stream
 from agentops.core.eventlog.topic import C, Topic, gap_frame
+from agentops.core.ports.bus import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,8 @@ class Hub:
 
     def heard(self, ring: Ring) -> None:
         """Take a ring: there is something to read, perhaps written by another instance."""
+        if ring.project == CREDENTIALS:
+            return
         self._newest = max(self._newest, ring.upto)
         topic = self._runs.get((ring.project, ring.run))
         if topic is not None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from agentops.core.plugin import Kind, Plugin, S
+
+CREDENTIALS: Final = "\0credentials"
+"""In the place of a project: a credential or right was changed. `run` is who says so, and `upto` how often it did."""
 
 
 class Ring(msgspec.Struct, frozen=True, array_like=True):
