@@ -24,10 +24,11 @@ from agentops.plugins.features.runs import Runs
 from agentops.plugins.features.webhooks import Webhooks
 from agentops.plugins.limiter.redis import Redis
 from agentops.plugins.retry.backoff import Backoff
+from agentops.plugins.storage.postgres import Postgres
 from agentops.plugins.telemetry.otlp import Otlp
 from agentops.plugins.telemetry.prometheus import Prometheus
 from agentops.testing.server import following, serving
-from tests.core.parts import storage_in, until
+from tests.core.parts import until
 from tests.docs.grafana import DASHBOARD, PANELS, QUERIES, VARIABLES, Matcher, Query, read_query
 from tests.durability.own_redis import OwnRedis
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from agentops.testing.server import LiveServer
+    from tests.conftest import PostgresServer
 
 KEY: Final = {"x-api-key": "an operator's key"}
 
@@ -62,13 +64,16 @@ def read_figures(text: str) -> Scraped:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scraped]:
+async def scraped(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, postgres_template: str
+) -> AsyncIterator[Scraped]:
     """Of a server to which everything happened that is counted."""
     folder = tmp_path_factory.mktemp("figures")
     redis = OwnRedis(folder)
     limits = LimitSettings(caller=["1000/m"], routes={"GET /runs": ["3/h"]})
+    await asyncio.to_thread(postgres_server.run, f"CREATE DATABASE figures TEMPLATE {postgres_template}")
     kit = Kit(
-        storage=storage_in(folder),
+        storage=Postgres(url=Secret(postgres_server.url_of("figures"))),
         limiter=Redis(url=Secret(redis.url), timeout_seconds=0.5),
         retry=Backoff(attempts=2, base_seconds=0.001, most_seconds=0.001, breaker_faults=2, breaker_seconds=0.05),
         auth={"key": StaticKey(keys=[Secret(KEY["x-api-key"])], permissions=["*"])},

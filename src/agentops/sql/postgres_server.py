@@ -62,6 +62,7 @@ class Server:
                 "application_name": "agentops",
                 "synchronous_commit": "on",
                 "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
                 **_PLANNER,
             },
         )

@@ -10,10 +10,12 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from agentops.core.config.settings import Positive, Seconds
+from agentops.core.forever import in_background
 from agentops.core.plugin import Settings
 from agentops.core.problem import Problem
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import _diagnosis, _migrating, _reads
+from agentops.plugins.storage.postgres._horizon import Horizon
 from agentops.plugins.storage.postgres._prune import prune_some
 from agentops.plugins.storage.postgres._writer import Writer
 from agentops.sql import runs
@@ -78,7 +80,8 @@ class Postgres(SqlStorage[PostgresSettings]):
         self._engine = _engine(self._server, self.settings.pool_size)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            yield self
+            async with in_background(rungs.signals, {"feed.horizon": Horizon(self, rungs.signals).step}):
+                yield self
         finally:
             await self._writer.close()
             await self._engine.dispose()
