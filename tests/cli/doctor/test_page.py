@@ -23,7 +23,7 @@ async def test_one_that_is_well(folder: Folder) -> None:
     assert (done.code, done.err) == (0, "")
     head, _, fine = done.out.splitlines()
     assert head == f"agentops {__version__} · deployment.toml · {server.url}"
-    for fact in ("answers in ", f"version {__version__}", "ready", "parts are healthy", f"schema {HEAD}", "MB free"):
+    for fact in ("answers in ", f"version {__version__}", "ready", "healthy: storage", f"schema {HEAD}", "MB free"):
         assert fact in fine
     assert SECRET not in done.out
     assert (as_json.code, as_json.said["findings"]) == (0, [])

@@ -55,9 +55,10 @@ async def test_a_request_is_told_by_its_route(
     lane, route, status, subject = line
     (fields,) = told.named("request")
     assert float(str(fields.pop("ms"))) > 0
+    refused = {} if outcome in {SUCCESS, None} else {"auth": outcome}
     assert fields == {
         "request_id": "mine", "lane": lane, "method": "GET", "route": route, "status": status, "subject": subject,
-    }  # fmt: skip
+    } | refused  # fmt: skip
     assert answer.status_code == status
     seconds = [labels for kind, name, _, labels in told.figures if name == "http.request.seconds"]
     assert seconds == [{"lane": lane, "method": "GET", "route": route, "status": str(status)}]

@@ -173,7 +173,7 @@ async def health(place: Place, lane: str) -> Iterable[Finding]:
             "see what is said of it here, and in the server's log",
         )
         for name, part in ill.items()
-    ] or [fine(f"{len(report.components)} parts are healthy")]
+    ] or [fine(f"healthy: {', '.join(sorted(report.components))}")]
 
 
 async def failing_routes(place: Place, lane: str, credentials: Mapping[str, str]) -> Iterable[Finding]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PUBLIC: Final = "public"
 PERMISSION: Final = "permission"
+SUCCESS: Final = "auth_success"
 
 
 class Guard(ASGIMiddleware):
@@ -94,13 +95,15 @@ class Guard(ASGIMiddleware):
                 raise Unavailable("credentials cannot be checked right now", code="auth_unavailable") from error
             if identity is not None:
                 scope["auth"] = authenticator
-                self._judged("auth_success")
+                self._judged(SUCCESS)
                 return identity
         self._judged("auth_missing_header")
         raise Unauthorized
 
     def _judged(self, outcome: str) -> None:
-        """Named after the lane, for those who watch one of several; the log has a line for the request anyway."""
-        lane = self._lane.name
+        """Named after the lane, for those who watch one of several; the line of a refused request says it as well."""
+        lane, served = self._lane.name, SERVED.get()
+        if served is not None and outcome != SUCCESS:
+            served["auth"] = outcome
         self._signals.event(f"{lane}.{outcome}" if lane else outcome, "debug", lane=lane)
         self._signals.count("auth", lane=lane, outcome=outcome)
