@@ -128,6 +128,20 @@ async def test_what_is_told_once_is_not_told_again_when_lists_are_cleared(
     assert await box.page(webhook, 10, None, None) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [({"why": OSError("gone")}, "OSError('gone')"), ({"why": "\ud800"}, "ud800"), ({"why": {1j: 2}}, "1j")],
+    ids=["an error", "half a letter", "no key of JSON"],
+)
+async def test_whatever_is_said_can_be_told(
+    storage: Storage[Any], webhook: Webhook, said: dict[str, object], kept: str
+) -> None:
+    box = Outbox(storage, "one")
+    await box.tell([Notice("run.stalled", said)])
+    (told,) = await box.page(webhook, 10, None, None)
+    assert kept in told.data
+
+
 async def test_what_waits_is_never_forgotten(storage: Storage[Any], webhook: Webhook) -> None:
     box = Outbox(storage, "one")
     await box.tell([Notice("run.stalled", {"run": name}) for name in ("waits", "went")])

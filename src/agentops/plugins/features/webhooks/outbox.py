@@ -122,10 +122,7 @@ class Outbox:
 
     async def tell(self, notices: Sequence[Notice]) -> None:
         """Put them out for whoever subscribed."""
-        values = [
-            {**notice._asdict(), "data": msgspec.json.encode(notice.data).decode(), "at": now_ms()}
-            for notice in notices
-        ]
+        values = [{**notice._asdict(), "data": _written(notice.data), "at": now_ms()} for notice in notices]
         if values:
             async with self._storage.write() as connection:
                 await connection.execute(text(_TELL), values)
@@ -249,6 +246,14 @@ def _delivery(row: RowMapping) -> Delivery:
     values: dict[str, Any] = {name: row[name] for name in Delivery._fields}
     values["log"] = msgspec.json.decode(row["log"], type=list[Attempt])
     return Delivery(**values)
+
+
+def _written(data: Mapping[str, object]) -> str:
+    """What a plugin says of its health may be anything; one that cannot be written must not hold up all others."""
+    try:
+        return msgspec.json.encode(data, enc_hook=repr).decode()
+    except (TypeError, ValueError):
+        return msgspec.json.encode({"said": ascii(data)}).decode()
 
 
 def _log(attempts: Sequence[Attempt]) -> str:
