@@ -19,14 +19,16 @@ from agentops.plugins.bus.postgres import Postgres
 from agentops.plugins.bus.redis import Redis
 from agentops.testing.bus import Ear
 from tests.core.parts import Kept, until
-from tests.durability.own_postgres import OwnPostgres
+from tests.durability.own_postgres import own_postgres_in
 from tests.durability.own_redis import OwnRedis
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from agentops.core.remote_bus import RemoteBus
+    from tests.conftest import PostgresServer
+    from tests.durability.own_postgres import OwnPostgres
 
     Make = Callable[[], RemoteBus[Any]]
 
@@ -75,20 +77,21 @@ async def test_a_redis_that_hangs_is_noticed(tmp_path: Path) -> None:
         assert time.monotonic() - began < 1
 
 
-@pytest.mark.usefixtures("postgres_server")
-async def test_postgres_may_die_and_come_back(server_folder: Path) -> None:
-    postgres, told, ear = OwnPostgres(server_folder / "bus"), Kept(), Ear()
-    try:
-        url = Secret(postgres.url)
-        async with living(Postgres(url=url), told) as one, living(Postgres(url=url), Kept()) as two:
-            two.listen(ear)
-            await hears(one, ear, "before")
-            await asyncio.to_thread(postgres.crash)
-            await until(lambda: told.named("bus.lost"))
-            await asyncio.to_thread(postgres.start)
-            await hears(one, ear, "after")
-    finally:
-        await asyncio.to_thread(postgres.close)
+@pytest.fixture
+def own_postgres(postgres_server: PostgresServer, server_folder: Path) -> Iterator[OwnPostgres]:
+    with own_postgres_in(server_folder / "bus") as own:
+        yield own
+
+
+async def test_postgres_may_die_and_come_back(own_postgres: OwnPostgres) -> None:
+    url, told, ear = Secret(own_postgres.url), Kept(), Ear()
+    async with living(Postgres(url=url), told) as one, living(Postgres(url=url), Kept()) as two:
+        two.listen(ear)
+        await hears(one, ear, "before")
+        await asyncio.to_thread(own_postgres.crash)
+        await until(lambda: told.named("bus.lost"))
+        await asyncio.to_thread(own_postgres.start)
+        await hears(one, ear, "after")
     assert [name for name, _, _ in told.events] == ["bus.linked", "bus.lost", "bus.linked"]
 
 

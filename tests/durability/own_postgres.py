@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@contextmanager
+def own_postgres_in(folder: Path) -> Iterator[OwnPostgres]:
+    """Another server than the one that all tests share, which must not be stopped."""
+    own = OwnPostgres(folder)
+    try:
+        yield own
+    finally:
+        own.close()
 
 
 class OwnPostgres:

@@ -16,7 +16,7 @@ import pytest
 from tests.core.parts import until
 from tests.durability.apps import Database, Plan
 from tests.durability.ledger import Follower, Ledger, Producer, at_work, events_of, seen_by
-from tests.durability.own_postgres import OwnPostgres
+from tests.durability.own_postgres import own_postgres_in
 from tests.durability.own_redis import OwnRedis
 from tests.durability.processes import server
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import PostgresServer
+    from tests.durability.own_postgres import OwnPostgres
     from tests.durability.processes import Server
     from tests.durability.wire import Address
 
@@ -81,11 +82,8 @@ class Cluster(NamedTuple):
 
 @pytest.fixture
 def own_postgres(bus: str, postgres_server: PostgresServer, server_folder: Path) -> Iterator[OwnPostgres]:
-    own = OwnPostgres(server_folder / f"cluster-{bus}")
-    try:
+    with own_postgres_in(server_folder / f"cluster-{bus}") as own:
         yield own
-    finally:
-        own.close()
 
 
 @pytest.mark.parametrize("bus", ["redis", "postgres"])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.durability.apps import Database, Plan
 from tests.durability.ledger import Follower, Ledger, Producer, at_work, events_of, seen_by
-from tests.durability.own_postgres import OwnPostgres
+from tests.durability.own_postgres import own_postgres_in
 from tests.durability.processes import server
 from tests.durability.test_overload import held_by_another_process
 from tests.durability.wire import Connection, Refused
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import PostgresServer
+    from tests.durability.own_postgres import OwnPostgres
     from tests.durability.processes import Server
 
 
@@ -60,12 +61,8 @@ async def test_writers_are_refused_and_readers_served_while_the_database_is_held
 
 @pytest.fixture
 def own_postgres(postgres_server: PostgresServer, server_folder: Path) -> Iterator[OwnPostgres]:
-    """Another one, for the one that all tests share must not be stopped."""
-    own = OwnPostgres(server_folder / "own")
-    try:
+    with own_postgres_in(server_folder / "own") as own:
         yield own
-    finally:
-        own.close()
 
 
 async def test_postgres_may_crash_and_come_back(own_postgres: OwnPostgres) -> None:

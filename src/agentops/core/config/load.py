@@ -210,6 +210,7 @@ class _Assembly:
 
 def _with_log(telemetry: dict[str, Telemetry]) -> dict[str, Telemetry]:
     """Figures alone would leave nobody to say why a request failed. Without any sink, whoever serves adds the log."""
+    if not telemetry:
+        return telemetry
     log = cast("type[Telemetry]", find("telemetry", "log"))
-    has_log = not telemetry or any(isinstance(sink, log) for sink in telemetry.values())
-    return telemetry if has_log else {"log": log(), **telemetry}
+    return telemetry if any(isinstance(sink, log) for sink in telemetry.values()) else {"log": log(), **telemetry}

@@ -68,7 +68,8 @@ class Ear(Telemetry[NoSettings]):
 
     def forget(self, notices: list[Notice]) -> None:
         """These are stored. Of what was heard meanwhile, some may have pushed them out already."""
-        while self._heard and any(self._heard[0] is notice for notice in notices):
+        stored = set(map(id, notices))
+        while self._heard and id(self._heard[0]) in stored:
             self._heard.popleft()
         if not self._heard:
             self._something.clear()

@@ -11,9 +11,8 @@ import pytest
 from agentops.core.errors import Unavailable
 from agentops.core.signals import Signals
 from agentops.plugins.auth.hashed_keys import _uses
-from tests.accounts.parts import cheap_hashes
 from tests.core.parts import until
-from tests.security.key_making import authenticator, last_used, lets_in, made, make_storage, started, storage, told
+from tests.security.key_making import last_used, lets_in, made, started
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.plugins.auth.hashed_keys import HashedKeys
     from tests.core.parts import Kept
-
-__all__ = ["authenticator", "cheap_hashes", "make_storage", "storage", "told"]
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

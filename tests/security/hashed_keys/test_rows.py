@@ -15,29 +15,11 @@ from agentops.core.identity import Identity
 from agentops.core.permissions import BASE, ROLES, covers
 from agentops.plugins.auth.hashed_keys import _rows
 from agentops.sql.tables import keys as keys_table
-from tests.accounts.parts import cheap_hashes
-from tests.security.key_making import (
-    ANYTHING,
-    ORIGIN,
-    PREFIX,
-    authenticator,
-    caller,
-    change_key,
-    hashes,
-    lets_in,
-    made,
-    make_storage,
-    started,
-    storage,
-    told,
-    user,
-)
+from tests.security.key_making import ANYTHING, ORIGIN, PREFIX, caller, change_key, lets_in, made, started, user
 
 if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.plugins.auth.hashed_keys import HashedKeys
-
-__all__ = ["authenticator", "cheap_hashes", "hashes", "make_storage", "storage", "told"]
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

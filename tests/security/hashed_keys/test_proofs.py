@@ -12,22 +12,17 @@ from agentops.accounts.keys import Keys
 from agentops.core.errors import Unavailable
 from agentops.plugins.auth.hashed_keys import _proofs
 from agentops.sql.tables import keys as keys_table
-from tests.accounts.parts import cheap_hashes, hashes_wait, hashing_held
+from tests.accounts.parts import hashes_wait, hashing_held
 from tests.security.key_making import (
     ANYTHING,
     ORIGIN,
     PREFIX,
-    authenticator,
     caller,
     change_key,
-    hashes,
     lets_in,
     made,
-    make_storage,
     secret_of,
     started,
-    storage,
-    told,
     with_other_secret,
 )
 
@@ -35,8 +30,6 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.plugins.auth.hashed_keys import HashedKeys
     from tests.core.parts import Kept
-
-__all__ = ["authenticator", "cheap_hashes", "hashes", "make_storage", "storage", "told"]
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

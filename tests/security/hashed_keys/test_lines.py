@@ -13,7 +13,6 @@ from agentops.core.errors import Refusal, Rejected, Unavailable
 from agentops.core.records import now_ms
 from agentops.core.rungs import Rungs
 from agentops.plugins.auth.hashed_keys import authenticator as authenticator_module
-from tests.accounts.parts import cheap_hashes
 from tests.core.parts import until
 from tests.security.key_making import PREFIX, CountedSqlite, caller, change_key, lets_in, made, started
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
     from agentops.core.identity import Identity
     from agentops.plugins.auth.hashed_keys import HashedKeys
-
-__all__ = ["cheap_hashes"]
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

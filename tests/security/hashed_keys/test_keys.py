@@ -23,23 +23,17 @@ from agentops.sql.tables import metadata
 from agentops.testing._auth.base import answer_of
 from agentops.testing.auth import verdict
 from agentops.testing.server import following, serving
-from tests.accounts.parts import cheap_hashes
 from tests.core.parts import Kept, Probe
 from tests.security.key_making import (
     ANYTHING,
     ORIGIN,
     PREFIX,
-    authenticator,
     caller,
     change_key,
-    hashes,
     lets_in,
     made,
-    make_storage,
     secret_of,
     started,
-    storage,
-    told,
     user,
     with_checksum,
     with_other_secret,
@@ -51,8 +45,6 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
     from agentops.core.rungs import Rungs
     from tests.security.key_making import CountedStorage
-
-__all__ = ["authenticator", "cheap_hashes", "hashes", "make_storage", "storage", "told"]
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
