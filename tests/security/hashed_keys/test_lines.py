@@ -35,12 +35,12 @@ class Held(CountedSqlite):
         super().__init__(**values)
         self.go = asyncio.Event()
         self.go.set()
-        self.read = 0
+        self.answered = 0
         """How many questions the database has answered, whether that was handed on or not."""
 
     async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
         rows = await super().read_rows(query, *values)
-        self.read += 1
+        self.answered += 1
         await self.go.wait()
         if self.error is not None:
             raise self.error
@@ -107,9 +107,9 @@ async def test_who_comes_while_a_row_is_read_gets_a_newer_one(held: Held) -> Non
     async with asyncio.timeout(10), started(held) as authenticator:
         assert await lets_in(authenticator, good)
         held.go.clear()
-        before = held.read
+        before = held.answered
         early = asyncio.create_task(lets_in(authenticator, good))
-        await until(lambda: held.read == before + 1)
+        await until(lambda: held.answered == before + 1)
         await change_key(held, key.id, revoked_at=now_ms())
         late = asyncio.create_task(lets_in(authenticator, good))
         await asyncio.sleep(0)
