@@ -104,7 +104,9 @@ async def test_the_tables_that_queries_see_are_those_that_migrations_make(make: 
 
     async with storage.life(Rungs()), storage.read() as connection:
         made = await connection.run_sync(columns)
-    made["events"].pop("xid", None)
+    del made["agentops_served_since"]
+    if "epochs" in made:
+        del made["epochs"], made["events_0"], made["events"]["xid"], made["runs"]["first_id"]
     for name in made:
         made[name].pop("pk", None)
         made[name].pop("id", None)
