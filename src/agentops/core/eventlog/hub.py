@@ -122,8 +122,6 @@ class Hub:
     async def poll(self) -> None:
         """After a while, find what was written without a ring: a lost one, or a process that has no bell."""
         await asyncio.sleep(self._settings.poll_seconds)
-        if self._streams:
-            await self._end_streams_of_another_epoch()
         for feed in self._feeds.values():
             feed.ring()
         if self._runs:
@@ -131,6 +129,8 @@ class Hub:
             for topic in list(self._runs.values()) if newest != self._polled else ():
                 topic.heard(await self._storage.last_id(topic.project, topic.run))
             self._polled = newest
+        if self._streams:
+            await self._end_streams_of_another_epoch()
 
     async def _end_streams_of_another_epoch(self) -> None:
         """What their cursors stand behind may be lost: their readers come again, and are told."""

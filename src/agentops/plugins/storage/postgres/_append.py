@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from agentops.core.records import Status
 
 STORE: Final = "SELECT * FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+NoPart: Final = asyncpg.CheckViolationError
+"""The ids have outrun the parts of `events`: one is to be made."""
 _KNOWN: Final = ("known_places", "known_ids", "known_bodies")
 
 
@@ -135,6 +137,8 @@ def _refusal_for(error: Exception) -> Refusal | None:
         return TooLarge("this is larger than the database can hold")
     if isinstance(error, (ValueError, asyncpg.DataError)):
         return BadRequest("an event must be text that can be written as UTF-8")
+    if isinstance(error, NoPart):
+        return None
     if isinstance(error, asyncpg.PostgresError) and unavailable(error) is None:
         return InternalError("the database refused to store this")
     return None

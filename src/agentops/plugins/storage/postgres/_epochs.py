@@ -36,7 +36,10 @@ _IDENTITY: Final = """
     )
 """
 _LAST: Final = "SELECT number, identity FROM epochs ORDER BY number DESC LIMIT 1"
-_BEGIN: Final = "INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)"
+_BEGIN: Final = """
+    INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (number) DO UPDATE SET identity = excluded.identity
+"""
 _NEWEST: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id"
 _KNOWN: Final = """
     SELECT least(
@@ -53,7 +56,10 @@ class Epoch(NamedTuple):
 
 
 async def recognise(connection: Any, part_events: int, signals: Signals) -> None:
-    """Before anything is appended: begin a new epoch if this is not the database that the last one was on."""
+    """Before anything is appended: begin a new epoch if this is not the database that the last one was on.
+
+    A database that never held an event may be moved about.
+    """
     identity = await connection.fetchval(_IDENTITY)
     if (await _last(connection)).identity == identity:
         return
@@ -62,11 +68,11 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
         if last.identity == identity:
             return
         newest = await connection.fetchval(_NEWEST)
-        if last is _NONE:
-            await connection.execute(_BEGIN, 0, now_ms(), identity, newest, newest + 1)
-            return
-        number, first = last.number + 1, newest + LOST_IDS
+        number = last.number + 1 if newest and last is not _NONE else 0
+        first = newest + LOST_IDS if number else newest + 1
         await connection.execute(_BEGIN, number, now_ms(), identity, newest, first)
+        if not number:
+            return
         await connection.execute(f"ALTER TABLE events ALTER COLUMN xid SET DEFAULT {_numbered_on(number)}")
         await make_room(connection, part_events, first)
         await connection.execute("SELECT setval('events_id', $1)", first - 1)

@@ -45,7 +45,7 @@ _COUNT_OFF: Final = """
     SELECT coalesce(sum(gone), 0)::bigint FROM gone
 """
 _NEXT_RUNS: Final = """
-    SELECT max(run) FROM (SELECT run FROM {part} WHERE run > $1 GROUP BY run ORDER BY run LIMIT $2) AS some
+    SELECT max(run) FROM (SELECT run FROM {part} WHERE run > $1 GROUP BY run ORDER BY run LIMIT $2) AS next_ones
 """
 _STILL_COUNTED: Final = """
     SELECT EXISTS (SELECT FROM {part} JOIN runs ON runs.pk = {part}.run AND {part}.id > runs.pruned_to)
@@ -64,14 +64,12 @@ async def parts(connection: Any) -> Sequence[Part]:
     return [Part(*row) for row in await connection.fetch(_PARTS)]
 
 
-async def make_room(connection: Any, size: int, first: int = 0) -> None:
-    """See that there is a part for the next ids, from `first` on, and one more behind it."""
+async def make_room(connection: Any, size: int, first: int = 0, count: int = 0) -> None:
+    """See that there are parts for the next ids, from `first` on and for so many, and one more behind them."""
     async with changing(connection):
-        end = (await parts(connection))[-1].end
+        end = max((await parts(connection))[-1].end, first // size * size)
         newest = max(await connection.fetchval(_NEWEST), first)
-        if newest >= end + size:
-            end = newest // size * size
-        while end <= newest + size:
+        while end <= newest + max(size, count):
             await _make(connection, Part(f"events_{end}", end, end + size))
             end += size
 

@@ -9,10 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import asyncpg
-
 from agentops.core.errors import Unavailable
-from agentops.plugins.storage.postgres._append import append_batch
+from agentops.plugins.storage.postgres._append import NoPart, append_batch
 from agentops.sql.postgres_server import Server, translated
 
 if TYPE_CHECKING:
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Append, Appended
 
 Prepare = Callable[[Any], Awaitable[None]]
+MakeRoom = Callable[[Any, int], Awaitable[None]]
 
 RUNS_AT_ONCE: Final = 200
 """Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
@@ -33,8 +32,8 @@ LONGEST_DELAY: Final = 5.0
 class Writer:
     """Appends one batch after the other."""
 
-    def __init__(self, server: Server, connection: Any, prepare: Prepare, make_room: Prepare) -> None:
-        """`prepare` is called with each new connection, `make_room` when there is no part for the next ids."""
+    def __init__(self, server: Server, connection: Any, prepare: Prepare, make_room: MakeRoom) -> None:
+        """`prepare` is called with each new connection, `make_room` when there is no part for so many ids."""
         self._server = server
         self._connection = connection
         self._prepare = prepare
@@ -82,8 +81,8 @@ class Writer:
     async def _store(self, part: Sequence[Append]) -> Sequence[Appended | Refusal]:
         try:
             return await append_batch(self._connection, part)
-        except asyncpg.CheckViolationError:
-            await self._make_room(self._connection)
+        except NoPart:
+            await self._make_room(self._connection, sum(len(append.events) for append in part))
             return await append_batch(self._connection, part)
 
     async def _reconnect_if_lost(self) -> None:

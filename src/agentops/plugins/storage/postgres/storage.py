@@ -75,7 +75,10 @@ class Postgres(SqlStorage[PostgresSettings]):
     async def life(self, rungs: Rungs) -> AsyncGenerator[Postgres]:
         part_events = self.settings.part_events
         prepare = partial(_epochs.recognise, part_events=part_events, signals=rungs.signals)
-        make_room = partial(_parts.make_room, size=part_events)
+
+        async def make_room(connection: Any, count: int) -> None:
+            await _parts.make_room(connection, part_events, count=count)
+
         connection = await self._server.connect_at_start()
         try:
             await self._prepare_schema(await _migrating.stored_revision(connection))
