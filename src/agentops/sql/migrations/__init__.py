@@ -9,3 +9,5 @@ REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 
 VERSION_TABLE: Final = "agentops_revision"
 STORED_REVISION: Final = "SELECT version_num FROM agentops_revision"
+SERVED_SINCE: Final = "SELECT revision FROM agentops_served_since"
+"""The oldest revision whose programs the schema still serves; each migration that breaks with older ones sets it."""

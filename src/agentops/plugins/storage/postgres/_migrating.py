@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import StartError
-from agentops.sql.migrating import at_head, upgrade
-from agentops.sql.migrations import STORED_REVISION, VERSION_TABLE
+from agentops.sql.migrating import as_known, at_head, is_unknown, upgrade
+from agentops.sql.migrations import SERVED_SINCE, STORED_REVISION, VERSION_TABLE
 
 if TYPE_CHECKING:
     from agentops.sql.postgres_server import Server
@@ -19,8 +19,10 @@ LOCK: Final = 0x6167656E746F7073
 async def stored_revision(connection: Any) -> str | None:
     if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
         return None
-    revision = await connection.fetchval(STORED_REVISION)
-    return str(revision) if revision is not None else None
+    revision: str | None = await connection.fetchval(STORED_REVISION)
+    if revision is not None and is_unknown(revision):
+        return as_known(revision, await connection.fetchval(SERVED_SINCE))
+    return revision
 
 
 async def migrate(server: Server) -> None:
