@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from agentops.sql.migrations import REVISIONS
-from tests.core.parts import until
 from tests.durability.command import command
 from tests.durability.ledger import Follower, Ledger, Producer, at_work, events_of, seen_by
+from tests.durability.wire import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,11 @@ def followers_on(instance: Command, ledgers: Sequence[Ledger]) -> list[Follower]
 
 def stored_by(name: str, ledgers: Sequence[Ledger]) -> int:
     return sum(mark.startswith(name) for ledger in ledgers for mark in ledger.stored)
+
+
+async def begin_a_run(instance: Command, run: str) -> int:
+    async with await Connection.open(instance.address) as connection:
+        return (await connection.post(f"/api/runs/{run}/events", {"type": "tick"})).status
 
 
 async def test_an_old_and_a_new_program_serve_one_database(
