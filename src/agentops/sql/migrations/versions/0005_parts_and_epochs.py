@@ -20,6 +20,8 @@ _SERVED_SINCE = (
 )
 
 _PARTS = (
+    # In the order in which an append comes to them, so that none that is under way and this wait for each other.
+    "LOCK TABLE projects, runs, events",
     "ALTER TABLE events RENAME TO events_0",
     "ALTER INDEX events_pkey RENAME TO events_0_pkey",
     "ALTER INDEX events_in_feed_order RENAME TO events_0_in_feed_order",
