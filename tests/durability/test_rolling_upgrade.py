@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from agentops.sql.migrations import REVISIONS
+from tests.core.parts import until
 from tests.durability.command import command
 from tests.durability.ledger import Follower, Ledger, Producer, at_work, events_of, seen_by
 from tests.durability.wire import Connection
@@ -81,8 +82,9 @@ async def test_an_old_and_a_new_program_serve_one_database(
             more = followers_on(new, ledgers)
             async with at_work(*more):
                 async with at_work(*producers_on(new, ledgers, "new")):
-                    for ledger in ledgers:
-                        await ledger.grows(40)
+                    wanted = {name: stored_by(name, ledgers) + 100 for name in ("old", "new")}
+                    await until(lambda: all(stored_by(name, ledgers) > count for name, count in wanted.items()))
+                    assert await begin_a_run(old, "late") == 201
                 stored = [await events_of(new.address, ledger) for ledger in ledgers]
                 for follower, events in zip([*followers, *more], [*stored, *stored], strict=True):
                     await follower.has(events[-1][0])
