@@ -63,7 +63,7 @@ async def test_postgres_reads_events_in_the_order_of_an_index(
     async with storage.life(Rungs()):
         for _ in range(5):
             await storage.append([Append("p", f"run-{run}", [NewEvent('{"ts":1}')] * 40) for run in range(50)])
-        async with storage._driver() as connection:
+        async with storage._pool.driver() as connection:
             for position, value in enumerate(values, 1):
                 query = query.replace(f"${position}", f"'{value}'")
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
@@ -77,7 +77,7 @@ async def test_postgres_finds_each_run_by_its_name(postgres_url: str) -> None:
     storage = Postgres(PostgresSettings(url=Secret(postgres_url)))
     async with storage.life(Rungs()):
         await storage.append([Append("p", f"run-{run}", []) for run in range(1000)])
-        async with storage._driver() as connection:
+        async with storage._pool.driver() as connection:
             query = postgres_append._FIND_RUNS.replace("$1", "'{p,p}'").replace("$2", "'{run-1,run-2}'")
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
     assert "Index Scan using runs_project_name_key on runs" in plan

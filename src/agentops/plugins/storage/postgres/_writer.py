@@ -7,30 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
 from agentops.plugins.storage.postgres._append import append_batch
-from agentops.sql.postgres_server import Server, translated
+from agentops.plugins.storage.postgres._way import LONGEST_PAUSE
+from agentops.sql.postgres_server import spoils, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from agentops.core.errors import Refusal
     from agentops.core.ports.storage import Append, Appended
+    from agentops.plugins.storage.postgres._way import Way
 
 RUNS_AT_ONCE: Final = 200
 """Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
-
-FIRST_DELAY: Final = 0.1
-LONGEST_DELAY: Final = 5.0
 
 
 class Writer:
     """Appends one batch after the other."""
 
-    def __init__(self, server: Server, connection: Any) -> None:
-        self._server = server
+    def __init__(self, way: Way, connection: Any) -> None:
+        self._way = way
         self._connection = connection
         self._turn = asyncio.Lock()
-        self._delay = FIRST_DELAY
-        self._not_before = 0.0
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         """Run to the end also when the caller is cancelled: a transaction is never left half done."""
@@ -43,7 +40,7 @@ class Writer:
 
     async def close(self) -> None:
         async with self._turn:
-            await self._connection.close(timeout=LONGEST_DELAY)
+            await self._connection.close(timeout=LONGEST_PAUSE)
 
     async def _append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         answers: list[Appended | Refusal] = []
@@ -62,25 +59,22 @@ class Writer:
             await self._reconnect_if_lost()
             try:
                 return await append_batch(self._connection, part)
-            except BaseException:
-                await self._leave_transaction()
+            except BaseException as error:
+                await self._leave_transaction(error)
                 raise
 
     async def _reconnect_if_lost(self) -> None:
-        if not self._connection.is_closed():
-            return
-        now = asyncio.get_running_loop().time()
-        if now < self._not_before:
-            raise Unavailable("nothing can be stored now: the database cannot be reached")
-        self._not_before = now + self._delay
-        self._delay = min(2 * self._delay, LONGEST_DELAY)
-        self._connection = await self._server.connect()
-        self._delay = FIRST_DELAY
+        if self._connection.is_closed():
+            self._connection = await self._way.connect()
 
-    async def _leave_transaction(self) -> None:
+    async def _leave_transaction(self, error: BaseException) -> None:
+        """A connection that cannot even roll back is given up, and so is one on which nothing would be answered."""
+        if spoils(error):
+            self._connection.terminate()
+            return
         try:
             await self._connection.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001  a connection that cannot even roll back is given up
+        except Exception:  # noqa: BLE001  whatever it is, the next append gets another connection
             self._connection.terminate()
 
 
