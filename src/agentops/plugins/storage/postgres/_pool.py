@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +43,7 @@ class Pool:
         self._distrusted = 0.0
         event.listen(self._engine.sync_engine, "connect", _remember_when)
         event.listen(self._engine.sync_engine, "checkout", self._refuse_lost)
+        event.listen(self._engine.sync_engine, "close", _say_nothing)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
@@ -87,15 +89,19 @@ class Pool:
 
     @asynccontextmanager
     async def _judged(self, connection: AsyncConnection) -> AsyncGenerator[None]:
-        """Break a spoilt connection off before anybody says a last word on it: that would hang, too."""
+        """Break a spoilt connection off before anybody says a last word on it: that would hang, too.
+
+        On one whose question was given up, the next would wait for the server to say that it heard of it.
+        """
         try:
             yield
+        except asyncio.CancelledError:
+            await _break_off(connection)
+            raise
         except Exception as error:
             if spoils(error):
                 self.distrust()
-                if not connection.invalidated:
-                    (await _driver_of(connection)).terminate()
-                    await connection.invalidate()
+                await _break_off(connection)
             raise
 
     def _refuse_lost(self, dbapi_connection: Any, record: Any, _proxy: object) -> None:
@@ -109,6 +115,17 @@ class Pool:
 
 def _remember_when(_dbapi_connection: object, record: Any) -> None:
     record.info[_MADE] = time.monotonic()
+
+
+def _say_nothing(dbapi_connection: Any, _record: object) -> None:
+    """The server needs no goodbye of an idle connection, and one that froze would be waited for."""
+    dbapi_connection.driver_connection.terminate()
+
+
+async def _break_off(connection: AsyncConnection) -> None:
+    if not connection.invalidated:
+        (await _driver_of(connection)).terminate()
+        await connection.invalidate()
 
 
 async def _driver_of(connection: AsyncConnection) -> Any:

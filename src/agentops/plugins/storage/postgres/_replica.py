@@ -106,11 +106,7 @@ class Replica:
 
     async def _answer(self, question: Callable[[Any], Awaitable[T]]) -> T:
         async with asyncio.timeout(self._timeout), self._pool.driver() as connection:
-            try:
-                answer = await question(connection)
-            except asyncio.CancelledError:
-                connection.terminate()  # else the pool would hand it on while it waits for the end of this
-                raise
+            answer = await question(connection)
             if getattr(connection.get_settings(), "in_hot_standby", "on") != "on":
                 raise Unfit("it is no longer a standby")
             return answer

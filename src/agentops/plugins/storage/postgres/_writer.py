@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
 from agentops.plugins.storage.postgres._append import append_batch
-from agentops.plugins.storage.postgres._way import LONGEST_PAUSE
 from agentops.sql.postgres_server import spoils, translated
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RUNS_AT_ONCE: Final = 200
 """Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
+GOODBYE_SECONDS: Final = 1.0
 
 
 class Writer:
@@ -40,7 +41,8 @@ class Writer:
 
     async def close(self) -> None:
         async with self._turn:
-            await self._connection.close(timeout=LONGEST_PAUSE)
+            with suppress(Exception):  # the driver breaks off what it cannot close
+                await self._connection.close(timeout=GOODBYE_SECONDS)
 
     async def _append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         answers: list[Appended | Refusal] = []
