@@ -12,6 +12,7 @@ import pytest
 from agentops import Secret
 from agentops.core.errors import Unavailable
 from agentops.plugins.storage.postgres._pool import Pool
+from agentops.sql import postgres_server
 from agentops.sql.postgres_server import Server
 from tests.durability.apps import Database, Plan
 from tests.durability.ledger import Follower, at_work
@@ -44,17 +45,13 @@ IMPATIENT: Final = {
 PAGE: Final = "/api/runs/r/events"
 
 
-@pytest.fixture
-def own_postgres(
-    postgres_server: PostgresServer, server_folder: Path, database_numbers: Iterator[int]
-) -> Iterator[OwnPostgres]:
-    with own_postgres_in(server_folder / f"s{next(database_numbers)}") as own:
+@pytest.fixture(scope="module")
+def own_postgres(postgres_server: PostgresServer, server_folder: Path) -> Iterator[OwnPostgres]:
+    with own_postgres_in(server_folder / "storms") as own:
         yield own
 
 
 def soon_tired() -> None:
-    from agentops.sql import postgres_server
-
     postgres_server.COMMAND_GRACE = GRACE_SECONDS  # type: ignore[misc]
 
 
@@ -185,21 +182,31 @@ async def test_a_server_ends_in_time_beside_a_postgres_that_froze(own_postgres: 
             assert await served.ended(within=5) == 0, "the stop is too slow"
 
 
-async def test_a_read_that_is_given_up_leaves_nothing_that_hangs(own_postgres: OwnPostgres) -> None:
-    pool = Pool(Server(Secret(own_postgres.url), CONNECT_SECONDS, STATEMENT_SECONDS).connect, 1, POOL_SECONDS)
-
-    async def one() -> int:
-        async with pool.driver() as connection:
-            answer: int = await connection.fetchval("SELECT 1")
-            return answer
-
-    assert await one() == 1
-    with own_postgres.frozen():
-        given_up = asyncio.create_task(one())
-        await asyncio.wait({given_up}, timeout=0.1)
-        given_up.cancel()
-        with pytest.raises(Unavailable):
-            await asyncio.wait_for(one(), 2 * CONNECT_SECONDS)
-    assert given_up.cancelled()
-    assert await one() == 1
+@pytest.fixture
+async def pool(own_postgres: OwnPostgres, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
+    monkeypatch.setattr(postgres_server, "COMMAND_GRACE", GRACE_SECONDS)
+    pool = Pool(Server(Secret(own_postgres.url), STATEMENT_SECONDS / 4, STATEMENT_SECONDS).connect, 1, POOL_SECONDS)
+    yield pool
     await pool.close()
+
+
+async def one(pool: Pool) -> int:
+    async with pool.driver() as connection:
+        answer: int = await connection.fetchval("SELECT 1")
+        return answer
+
+
+@pytest.mark.parametrize("patience", [0.1, 2 * STATEMENT_SECONDS], ids=["given-up", "timed-out"])
+async def test_a_read_that_got_no_answer_leaves_nothing_that_hangs(
+    own_postgres: OwnPostgres, pool: Pool, patience: float
+) -> None:
+    assert await one(pool) == 1
+    with own_postgres.frozen():
+        unanswered = asyncio.create_task(one(pool))
+        await asyncio.wait({unanswered}, timeout=patience)
+        unanswered.cancel()
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(one(pool), STATEMENT_SECONDS)
+        with pytest.raises((Unavailable, asyncio.CancelledError)):
+            await unanswered
+    assert await one(pool) == 1
