@@ -47,7 +47,7 @@ async def append(storage: Postgres, run: str, *keys: str | None) -> Sequence[int
 
 
 async def parts_of(storage: Postgres) -> Sequence[_parts.Part]:
-    async with storage._driver() as connection:
+    async with storage._pool.driver() as connection:
         return await _parts.parts(connection)
 
 

@@ -62,7 +62,7 @@ async def test_postgres_reads_events_in_the_order_of_an_index(
     async with storage.life(Rungs()):
         for _ in range(5):
             await storage.append([Append("p", f"run-{run}", [NewEvent('{"ts":1}')] * 40) for run in range(50)])
-        async with storage._driver() as connection:
+        async with storage._pool.driver() as connection:
             for position, value in enumerate(values, 1):
                 query = query.replace(f"${position}", f"'{value}'")
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
@@ -83,7 +83,7 @@ async def test_an_append_to_postgres_finds_each_run_and_each_key_by_an_index(pos
         for part in range(10):
             events = [NewEvent("{}", f"key-{key}") for key in range(20)]
             await storage.append([Append("p", f"run-{part}-{run}", events) for run in range(100)])
-        async with storage._driver() as connection:
+        async with storage._pool.driver() as connection:
             for _ in range(10):
                 await connection.execute("BEGIN")
                 before = await connection.fetchval(looked_at)

@@ -6,7 +6,7 @@ import ast
 import asyncio
 import json
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -30,6 +30,7 @@ from agentops.plugins.telemetry.prometheus import Prometheus
 from agentops.testing.server import following, serving
 from tests.core.parts import until
 from tests.docs.grafana import DASHBOARD, PANELS, QUERIES, VARIABLES, Matcher, Query, read_query
+from tests.durability.own_postgres import own_postgres_in
 from tests.durability.own_redis import OwnRedis
 
 if TYPE_CHECKING:
@@ -65,15 +66,17 @@ def read_figures(text: str) -> Scraped:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scraped(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, postgres_template: str
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer, server_folder: Path
 ) -> AsyncIterator[Scraped]:
     """Of a server to which everything happened that is counted."""
     folder = tmp_path_factory.mktemp("figures")
     redis = OwnRedis(folder)
     limits = LimitSettings(caller=["1000/m"], routes={"GET /runs": ["3/h"]})
-    await asyncio.to_thread(postgres_server.run, f"CREATE DATABASE figures TEMPLATE {postgres_template}")
+    places = ExitStack()
+    primary = places.enter_context(own_postgres_in(server_folder / "figures"))
+    standby = places.enter_context(primary.followed(server_folder / "figures-too"))
     kit = Kit(
-        storage=Postgres(url=Secret(postgres_server.url_of("figures"))),
+        storage=Postgres(url=Secret(primary.url), replica_url=Secret(standby.url)),
         limiter=Redis(url=Secret(redis.url), timeout_seconds=0.5),
         retry=Backoff(attempts=2, base_seconds=0.001, most_seconds=0.001, breaker_faults=2, breaker_seconds=0.05),
         auth={"key": StaticKey(keys=[Secret(KEY["x-api-key"])], permissions=["*"])},
@@ -92,12 +95,13 @@ async def scraped(
             )
         ],
     )
-    async with serving(kit) as server:
-        with redis.running():
-            await until(redis.answers)
-            await everything_happens_to(server)
-        await calls_out(kit)
-        yield read_figures(await exposed(server))
+    with places:
+        async with serving(kit) as server:
+            with redis.running():
+                await until(redis.answers)
+                await everything_happens_to(server)
+            await calls_out(kit)
+            yield read_figures(await exposed(server))
 
 
 async def exposed(server: LiveServer) -> str:

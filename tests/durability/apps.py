@@ -6,7 +6,7 @@ import resource
 import signal
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
@@ -20,6 +20,7 @@ from agentops.core.secret import Secret
 from agentops.plugins.auth.static_key import StaticKey
 from agentops.plugins.bus.postgres import Postgres as PostgresBus
 from agentops.plugins.bus.redis import Redis as RedisBus
+from agentops.plugins.features.operations import Operations
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.features.webhooks import Webhooks
 from agentops.plugins.limiter.redis import Redis
@@ -29,6 +30,7 @@ from tests.durability.census import Census
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Mapping
 
     from agentops.core.config.settings import ErrorStyle
     from agentops.core.ports.bus import Bus
@@ -45,9 +47,13 @@ class Database:
 
     storage: StorageName
     place: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Others of a Postgres."""
 
     def opened(self) -> Storage:
-        return Sqlite(path=self.place) if self.storage == "sqlite" else Postgres(url=Secret(self.place))
+        if self.storage == "sqlite":
+            return Sqlite(path=self.place)
+        return Postgres(url=Secret(self.place), **self.settings)
 
     def is_intact(self) -> bool:
         """What SQLite itself says of its file; Postgres checks each page that it reads."""
@@ -68,7 +74,8 @@ class Plan:
     """Whether the kit is a plugin of another Litestar application."""
     webhooks: bool = False
     """Whether those on this machine can subscribe."""
-
+    probes: bool = False
+    """Whether `/ops` answers whoever runs the server."""
     bus: str = ""
     """What carries rings between processes: a Redis or a Postgres, by its address."""
     limited_by: str = ""
@@ -80,6 +87,8 @@ class Plan:
         lanes = [Lane("/api", serve=[Runs(), Census()], errors=self.errors, open=True, limits=limits)]
         if self.webhooks:
             lanes.append(Lane("/guarded", auth=["key"], serve=[Webhooks(allow=["127.0.0.1"])]))
+        if self.probes:
+            lanes.append(Lane("/ops", serve=[Operations()], open=True))
         kit = Kit(
             storage=self.database.opened(),
             auth={"key": StaticKey(keys=[Secret("an operator's key")])},

@@ -7,40 +7,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
 from agentops.plugins.storage.postgres._append import NoPart, append_batch
-from agentops.sql.postgres_server import Server, translated
+from agentops.sql.postgres_server import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from agentops.core.errors import Refusal
     from agentops.core.ports.storage import Append, Appended
+    from agentops.plugins.storage.postgres._way import Way
 
 Prepare = Callable[[Any], Awaitable[None]]
 MakeRoom = Callable[[Any, int], Awaitable[None]]
 
 RUNS_AT_ONCE: Final = 200
 """Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
-
-FIRST_DELAY: Final = 0.1
-LONGEST_DELAY: Final = 5.0
+GOODBYE_SECONDS: Final = 1.0
 
 
 class Writer:
     """Appends one batch after the other."""
 
-    def __init__(self, server: Server, connection: Any, prepare: Prepare, make_room: MakeRoom) -> None:
+    def __init__(self, way: Way, connection: Any, prepare: Prepare, make_room: MakeRoom) -> None:
         """`prepare` is called with each new connection, `make_room` when there is no part for so many ids."""
-        self._server = server
+        self._way = way
         self._connection = connection
         self._prepare = prepare
         self._make_room = make_room
         self._turn = asyncio.Lock()
-        self._delay = FIRST_DELAY
-        self._not_before = 0.0
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         """Run to the end also when the caller is cancelled: a transaction is never left half done."""
@@ -53,7 +51,8 @@ class Writer:
 
     async def close(self) -> None:
         async with self._turn:
-            await self._connection.close(timeout=LONGEST_DELAY)
+            with suppress(Exception):  # the driver breaks off what it cannot close
+                await self._connection.close(timeout=GOODBYE_SECONDS)
 
     async def _append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         answers: list[Appended | Refusal] = []
@@ -72,8 +71,6 @@ class Writer:
             await self._reconnect_if_lost()
             try:
                 return await self._store(part)
-            except Unavailable:
-                raise
             except BaseException:
                 self._connection.terminate()
                 raise
@@ -88,19 +85,13 @@ class Writer:
     async def _reconnect_if_lost(self) -> None:
         if not self._connection.is_closed():
             return
-        now = asyncio.get_running_loop().time()
-        if now < self._not_before:
-            raise Unavailable("nothing can be stored now: the database cannot be reached")
-        self._not_before = now + self._delay
-        self._delay = min(2 * self._delay, LONGEST_DELAY)
-        connection = await self._server.connect()
+        connection = await self._way.connect()
         try:
             await self._prepare(connection)
         except BaseException:
             connection.terminate()
             raise
         self._connection = connection
-        self._delay = FIRST_DELAY
 
 
 def _parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:

@@ -6,23 +6,27 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agentops.core.config.settings import Positive, Seconds
 from agentops.core.forever import in_background
 from agentops.core.plugin import Settings
-from agentops.core.problem import Problem
+from agentops.core.ports.health import Health
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import _diagnosis, _epochs, _migrating, _parts, _reads
+from agentops.plugins.storage.postgres._addresses import problems_of
 from agentops.plugins.storage.postgres._horizon import Horizon
+from agentops.plugins.storage.postgres._pages import Pages
+from agentops.plugins.storage.postgres._pool import Pool
 from agentops.plugins.storage.postgres._prune import prune_some
+from agentops.plugins.storage.postgres._replica import Replica
+from agentops.plugins.storage.postgres._replica_diagnosis import replica_question
+from agentops.plugins.storage.postgres._way import Way
 from agentops.plugins.storage.postgres._writer import Writer
 from agentops.sql import runs
 from agentops.sql.diagnosis import questions_on
 from agentops.sql.migrating import at_head, require_head
-from agentops.sql.postgres_server import SCHEMES, Server, numbered, translated
+from agentops.sql.postgres_server import Server, numbered, translated
 from agentops.sql.storage import SqlStorage
 
 if TYPE_CHECKING:
@@ -32,16 +36,26 @@ if TYPE_CHECKING:
     from agentops.core.errors import Refusal
     from agentops.core.ports.diagnosis import Question, Reads
     from agentops.core.ports.storage import Append, Appended, FeedItem, Page, PageQuery
+    from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
+    from agentops.core.signals import Signals
 
 
 class PostgresSettings(Settings):
     """`[storage]` with `use = "postgres"`."""
 
     url: Secret
-    """`postgresql://user:password@host:port/database`; all that libpq takes behind a `?` may follow."""
+    """`postgresql://user:password@host:port/database`; all that libpq takes behind a `?` may follow. Of several hosts,
+    `host1:port,host2:port`, the one that can be written to is found with `?target_session_attrs=read-write`."""
+    replica_url: Secret | None = None
+    """A streaming standby, which then reads the pages that are final; what may have changed since is always read from
+    the primary. Without it, or while it is away, the primary reads all."""
+    replica_timeout_seconds: Seconds = 2.0
+    """When the replica takes longer, the primary is asked."""
     pool_size: Positive = 10
-    """Connections for reading and for features; appends have one of their own."""
+    """Connections for reading and for features; appends have one of their own. To a replica there are as many again."""
+    pool_timeout_seconds: Seconds = 5.0
+    """How long a request waits for one of them; then it is answered 503."""
     connect_timeout_seconds: Seconds = 10.0
     statement_timeout_seconds: Seconds = 30.0
     part_events: Positive = 100_000_000
@@ -54,22 +68,24 @@ class Postgres(SqlStorage[PostgresSettings]):
     """Everything in one database, for any number of instances."""
 
     _writer: Writer
-    _engine: AsyncEngine
-    _reading: AsyncEngine
+    _pool: Pool
+    _pages: Pages
+    _replica: Replica | None = None
 
     @property
     def _server(self) -> Server:
         settings = self.settings
         return Server(settings.url, settings.connect_timeout_seconds, settings.statement_timeout_seconds)
 
+    @property
+    def _standby(self) -> Server | None:
+        url, timeout = self.settings.replica_url, self.settings.replica_timeout_seconds
+        return Server(url, timeout, timeout) if url is not None else None
+
     def check(self) -> Iterable[Problem]:
-        if self.settings.url.reveal().partition("://")[0] not in SCHEMES:
-            yield Problem(
-                "url",
-                "this is not the address of a Postgres database",
-                "the storage connects to it",
-                "write postgresql://user:password@host:port/database",
-            )
+        yield from problems_of("url", self.settings.url, writes=True)
+        if self.settings.replica_url is not None:
+            yield from problems_of("replica_url", self.settings.replica_url, writes=False)
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[Postgres]:
@@ -86,15 +102,27 @@ class Postgres(SqlStorage[PostgresSettings]):
         except BaseException:
             connection.terminate()
             raise
-        self._writer = Writer(self._server, connection, prepare, make_room)
-        self._engine = _engine(self._server, self.settings.pool_size)
-        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        way = Way(self._server.connect)
+        self._writer = Writer(way, connection, prepare, make_room)
+        self._pool = Pool(way.connect, self.settings.pool_size, self.settings.pool_timeout_seconds)
+        self._replica = self._replica_told_to(rungs.signals)
+        self._pages = Pages(self._pool, self._replica, rungs.signals)
+        steps = {"feed.horizon": Horizon(self, rungs.signals).step}
+        if self._replica is not None:
+            steps["replica"] = self._replica.step
         try:
-            async with in_background(rungs.signals, {"feed.horizon": Horizon(self, rungs.signals).step}):
+            async with in_background(rungs.signals, steps):
                 yield self
         finally:
             await self._writer.close()
-            await self._engine.dispose()
+            await self._pool.close()
+            if self._replica is not None:
+                await self._replica.close()
+
+    async def health(self) -> Health:
+        """The primary; without its replica it is only degraded."""
+        await super().health()
+        return self._replica.health if self._replica is not None else Health()
 
     async def migrate(self) -> None:
         connection = await self._server.connect_at_start()
@@ -105,24 +133,22 @@ class Postgres(SqlStorage[PostgresSettings]):
         return await self._writer.append(batch)
 
     async def page(self, query: PageQuery) -> Page:
-        async with self._driver() as connection:
-            return await _reads.page(connection, query)
+        return await self._pages.page(query)
 
     async def last_id(self, project: str | None = None, run: str | None = None) -> int:
-        async with self._driver() as connection:
+        async with self._pool.driver() as connection:
             return await _reads.last_id(connection, project, run)
 
     async def known(self, after: int) -> int:
-        async with self._driver() as connection:
+        async with self._pool.driver() as connection:
             return await _epochs.known(connection, after)
 
     async def epoch(self) -> int:
-        async with self._driver() as connection:
+        async with self._pool.driver() as connection:
             return await _epochs.number(connection)
 
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
-        async with self._driver() as connection:
-            return await _reads.feed(connection, project, after, limit, max_bytes)
+        return await self._pages.feed(project, after, limit, max_bytes)
 
     async def _prune_some(self, project: str, run: str, keep: int) -> int:
         async with self.write() as connection:
@@ -134,30 +160,24 @@ class Postgres(SqlStorage[PostgresSettings]):
             return await _parts.begin_next(connection, self.settings.part_events)
 
     async def _forget_to(self, upto: int) -> int:
-        async with self._driver() as connection:
+        async with self._pool.driver() as connection:
             if not any(part.end <= upto + 1 for part in await _parts.parts(connection)):
                 return 0
         async with self._upkeep() as connection:
             return await _parts.drop_to(connection, upto)
 
     async def feed_end(self, project: str) -> str:
-        async with self._driver() as connection:
+        async with self._pool.driver() as connection:
             return await _reads.feed_end(connection)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection]:
-        with translated():
-            async with self._reading.connect() as connection:
-                yield connection
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._pool.read()
 
-    @asynccontextmanager
-    async def write(self) -> AsyncGenerator[AsyncConnection]:
-        with translated():
-            async with self._engine.begin() as connection:
-                yield connection
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._pool.write()
 
     async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
-        async with self._driver() as connection:
+        async with self._pool.driver() as connection:
             rows: Sequence[Sequence[Any]] = await connection.fetch(numbered(query), *values)
             return rows
 
@@ -167,12 +187,14 @@ class Postgres(SqlStorage[PostgresSettings]):
     def questions(self, storage: Reads) -> Iterator[Question]:
         yield from questions_on(storage, migrates=self.settings.migrate)
         yield from _diagnosis.questions_of(storage, self.settings.pool_size + 1)
+        if self._standby is not None:
+            yield replica_question(storage, self._standby)
 
-    @asynccontextmanager
-    async def _driver(self) -> AsyncGenerator[Any]:
-        """The driver's own connection out of the pool: half the time of a page goes into wrapping its rows."""
-        async with self.read() as connection:
-            yield (await connection.get_raw_connection()).driver_connection
+    def _replica_told_to(self, signals: Signals) -> Replica | None:
+        if self._standby is None:
+            return None
+        size, timeout = self.settings.pool_size, self.settings.replica_timeout_seconds
+        return Replica(self._standby, size, timeout, self, signals)
 
     @asynccontextmanager
     async def _upkeep(self) -> AsyncGenerator[Any]:
@@ -190,22 +212,3 @@ class Postgres(SqlStorage[PostgresSettings]):
             require_head(stored)
         elif not at_head(stored):
             await _migrating.migrate(self._server)
-
-
-def _engine(server: Server, size: int) -> AsyncEngine:
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=server.connect,
-        pool_size=size,
-        max_overflow=0,
-        pool_timeout=10,
-        hide_parameters=True,
-    )
-    event.listen(engine.sync_engine, "checkout", _refuse_lost)
-    return engine
-
-
-def _refuse_lost(dbapi_connection: Any, _record: object, _proxy: object) -> None:
-    """Make the pool replace a connection that broke while it was idle, without asking the server each time."""
-    if dbapi_connection.driver_connection.is_closed():
-        raise DisconnectionError
