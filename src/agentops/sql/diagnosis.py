@@ -11,7 +11,7 @@ from agentops.core.ports.diagnosis import Finding, Question, fine
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
 from agentops.sql.migrating import HEAD
-from agentops.sql.migrations import REVISIONS, STORED_REVISION
+from agentops.sql.migrations import COPYING, REVISIONS, STORED_REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,10 @@ async def schema(storage: Reads, *, migrates: bool) -> Iterable[Finding]:
         stored = "none"
     if stored == HEAD:
         return [fine(f"schema {HEAD}")]
-    if stored not in ("none", *REVISIONS):
+    if stored == COPYING:
+        what, why = "the database holds a part of another one", "no server starts on it before the copy is whole"
+        remedy = "run the `agentops copy` that was begun again until it says that both are equal"
+    elif stored not in ("none", *REVISIONS):
         what = f"the database is at schema revision {stored!r}, and this program knows none newer than {HEAD!r}"
         why = "a newer version has migrated it, and this one would not start on it"
         remedy = "install the newer version here too, or restore a backup"

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from agentops.core.errors import StartError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Callable, Generator
 
     from agentops.core.secret import Secret
 
@@ -67,14 +67,15 @@ class Server:
             },
         )
 
-    async def connect_patiently(self) -> Any:
-        """For migrations, which may rewrite a large table."""
-        return await self._connect(server_settings={"application_name": "agentops migrate", "statement_timeout": "0"})
+    async def connect_patiently(self, name: str = "agentops migrate") -> Any:
+        """For migrations, which may rewrite a large table, and for copies."""
+        settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "jit": "off"}
+        return await self._connect(server_settings={"application_name": name, **settings})
 
-    async def connect_at_start(self) -> Any:
+    async def connect_at_start(self, connect: Callable[[], Awaitable[Any]] | None = None) -> Any:
         """Connect, or say what hinders it in a sentence that names the place and no secret."""
         try:
-            connection = await self.connect()
+            connection = await (connect or self.connect)()
         except (ValueError, asyncpg.ClientConfigurationError):
             raise StartError(
                 f"the storage's url cannot be read: write postgresql://user:password@host:port/database ({self.place})"

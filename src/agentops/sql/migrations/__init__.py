@@ -9,3 +9,6 @@ REVISIONS: Final = ("0001", "0002", "0003", "0004")
 
 VERSION_TABLE: Final = "agentops_revision"
 STORED_REVISION: Final = "SELECT version_num FROM agentops_revision"
+
+COPYING: Final = "copying"
+"""What stands in the place of a revision while a copy into the database is not whole: no version starts on that."""

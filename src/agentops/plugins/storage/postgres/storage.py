@@ -15,6 +15,7 @@ from agentops.core.plugin import Settings
 from agentops.core.problem import Problem
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import _diagnosis, _migrating, _reads
+from agentops.plugins.storage.postgres._copying import copied_into
 from agentops.plugins.storage.postgres._horizon import Horizon
 from agentops.plugins.storage.postgres._prune import prune_some
 from agentops.plugins.storage.postgres._writer import Writer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.diagnosis import Question, Reads
     from agentops.core.ports.storage import Append, Appended, FeedItem, Page, PageQuery
     from agentops.core.rungs import Rungs
+    from agentops.sql.copying.sides import Target
 
 
 class PostgresSettings(Settings):
@@ -138,6 +140,9 @@ class Postgres(SqlStorage[PostgresSettings]):
     def questions(self, storage: Reads) -> Iterator[Question]:
         yield from questions_on(storage, migrates=self.settings.migrate)
         yield from _diagnosis.questions_of(storage, self.settings.pool_size + 1)
+
+    def copied_into(self) -> AbstractAsyncContextManager[Target]:
+        return copied_into(self._server)
 
     @asynccontextmanager
     async def _driver(self) -> AsyncGenerator[Any]:

@@ -1,0 +1,38 @@
+"""In which order tables are copied, and how each of them can change meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Integer
+
+from agentops.sql.tables import audit, deliveries, events, keys, projects, runs, sessions, users, webhooks
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column, Table
+
+APPENDED: Final = (audit, events)
+"""Their rows never change and get ever higher ids; of events, retention removes the oldest of a run."""
+
+LEVELLED: Final = (projects, runs, users, sessions, keys, deliveries)
+"""Their rows come, change and go; a table stands behind those that it refers to."""
+
+SUBSCRIBED: Final = webhooks
+"""Last of all: the database tells webhooks of runs and keys by itself, and must find none while these are copied."""
+
+EVERY: Final = (*LEVELLED, *APPENDED, SUBSCRIBED)
+
+
+def key_of(table: Table) -> Column[int | str]:
+    """The column that names a row; it is the first of each table."""
+    return table.columns[0]
+
+
+def is_numbered(table: Table) -> bool:
+    """Whether the database gives its rows their numbers."""
+    return isinstance(key_of(table).type, Integer)
+
+
+def columns_of(table: Table) -> str:
+    """The columns, as they are written in a query."""
+    return ", ".join(f'"{column.name}"' for column in table.columns)
