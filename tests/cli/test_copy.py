@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import httpx
 import pytest
 
+from agentops.cli import progress
 from agentops.core.ports.storage import Append, Appended, PageQuery
 from agentops.core.rungs import Rungs
+from agentops.plugins.storage.sqlite import Sqlite
+from agentops.sql.copying import sides
 from agentops.sql.copying.order import EVERY
-from agentops.sql.tables import metadata
+from agentops.sql.copying.reading import pages
+from agentops.sql.tables import events, metadata
 from tests.cli.copying import Move, event, fill, rows_of
 
 if TYPE_CHECKING:
@@ -22,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def move(folder: Folder, fresh_postgres_url: str) -> Move:
-    made = Move(folder, fresh_postgres_url)
+async def move(folder: Folder, postgres_url: str) -> Move:
+    made = Move(folder, postgres_url)
     await fill(made.path)
     return made
 
@@ -153,7 +157,7 @@ async def test_a_target_with_data_of_its_own_is_refused(move: Move) -> None:
         await storage.append([Append("default", "mine", [event(1)])])
     before = await move.target("SELECT * FROM events")
     done = await move.copy()
-    assert done.code == 3
+    assert done.code == 1
     assert "has data of its own, in projects, runs, events, and nothing is mixed with it" in done.err
     assert await move.target("SELECT * FROM events") == before
     async with move.new().life(Rungs()):
@@ -196,7 +200,7 @@ async def test_another_source_is_refused(move: Move) -> None:
     await fill(move.path)
     move.source("UPDATE runs SET name = 'another' WHERE pk = 1")
     done = await move.copy()
-    assert done.code == 3
+    assert done.code == 1
     assert "their first runs are not the same" in done.err
     move.path.with_name("first.sqlite").replace(move.path)
     assert (await move.copy()).code == 0
@@ -208,7 +212,7 @@ async def test_an_older_copy_of_the_source_is_refused(move: Move) -> None:
         await storage.append([Append("default", "one", [event(50)])])
         assert (await move.copy()).code == 3
     done = await move.copy("--set", "storage.path=monday.sqlite")
-    assert done.code == 3
+    assert done.code == 1
     assert "has given out 21 ids of events, and of these 22 are copied already" in done.err
     assert (await move.copy()).code == 0
 
@@ -218,20 +222,18 @@ async def test_an_older_copy_of_the_source_is_refused(move: Move) -> None:
     [
         ("UPDATE events SET body = 'a' || char(0) WHERE id = 4", "event 4 of run 'one' in project 'default'", "body"),
         ("UPDATE events SET body = CAST(x'61ff' AS text) WHERE id = 5", "event 5 of run 'two/✓'", "body"),
-        ("UPDATE events SET key = CAST(x'eda080' AS text) WHERE id = 5", "event 5 of run 'two/✓'", "key"),
         ("UPDATE events SET body = x'6161' WHERE id = 6", "event 6 of run 'one' in project 'o'", "body"),
         ("UPDATE runs SET title = char(0) WHERE pk = 2", "row 2 of runs", "title"),
-        ("UPDATE users SET email = 'a' || char(0) WHERE id = 'B'", "row 'B' of users", "email"),
         ("UPDATE audit SET at = 'yesterday'", "row 1 of audit", "at"),
     ],
-    ids=["nul", "bytes", "surrogate", "blob", "title", "address", "no number"],
+    ids=["nul", "bytes", "blob", "title", "no number"],
 )
 async def test_what_the_target_cannot_hold_is_named_and_not_altered(
     move: Move, statement: str, named: str, column: str
 ) -> None:
     move.source(statement)
     done = await move.copy()
-    assert done.code == 3
+    assert done.code == 1
     assert f"Error: {named}" in done.err
     assert f"cannot be copied: its {column} is" in done.err
     assert "sqlite3 FILE" in done.err
@@ -254,34 +256,32 @@ async def test_a_difference_is_found_and_the_target_stays_closed(move: Move) -> 
         await move.new().life(Rungs()).__aenter__()
 
 
-@pytest.mark.parametrize(
-    ("statement", "said"),
-    [
-        ("DELETE FROM events WHERE id = 21", "event 21 of run 'one' in project 'o' is in the source"),
-        (
-            "INSERT INTO events (id, project, run, body) VALUES (99, 1, 1, '')",
-            "event 99 of run 'one' in project 'default' is in the target, and the source has none",
-        ),
-        ("UPDATE users SET role = 'root' WHERE id = 'ä'", "row 'ä' of users is another in the target: role"),
-        ("DELETE FROM sessions WHERE id = 's1'", "row 's1' of sessions is in the source, and the target has none"),
-    ],
-    ids=["gone", "more", "changed", "first gone"],
-)
-async def test_verify_only_compares_and_changes_nothing(move: Move, statement: str, said: str) -> None:
+async def test_verify_only_compares_and_changes_nothing(move: Move) -> None:
     assert (await move.copy()).code == 0
     same = await move.copy("--verify-only")
     assert (same.code, same.err) == (0, "")
-    await move.target(statement)
+    await move.target("INSERT INTO events (id, project, run, body) VALUES (99, 1, 1, '')")
+    more = await move.copy("--verify-only")
+    assert more.code == 1
+    assert "event 99 of run 'one' in project 'default' is in the target, and the source has none" in more.err
+    await move.target(
+        "DELETE FROM events WHERE id = 21",
+        "UPDATE users SET role = 'root' WHERE id = 'ä'",
+        "DELETE FROM sessions WHERE id = 's1'",
+    )
     different = await move.copy("--verify-only")
     assert different.code == 1
-    assert said in different.err
+    assert "event 21 of run 'one' in project 'o' is in the source, and the target has none" in different.err
+    assert "row 'ä' of users is another in the target: role" in different.err
+    assert "row 's1' of sessions is in the source, and the target has none" in different.err
+    assert [row[0] for row in rows_of(different.out) if row[-1] == "different"] == ["users", "sessions", "events"]
     with closing(sqlite3.connect(move.path)) as somebody:
         somebody.execute("SELECT * FROM runs").fetchall()
         assert (await move.copy("--verify-only")).code == 3
 
 
-async def test_a_source_without_runs(folder: Folder, fresh_postgres_url: str) -> None:
-    move = Move(folder, fresh_postgres_url)
+async def test_a_source_without_runs(folder: Folder, postgres_url: str) -> None:
+    move = Move(folder, postgres_url)
     assert (await folder.agentops("migrate", "-c", "deployment.toml")).code == 0
     assert (await move.copy()).code == 0
     async with move.new().life(Rungs()) as storage:
@@ -364,14 +364,15 @@ async def test_sides_are_files_as_well(move: Move) -> None:
     ],
 )
 async def test_wrong_usage_is_one_sentence(
-    move: Move, arguments: list[str], environ: dict[str, str], code: int, said: str
+    folder: Folder, arguments: list[str], environ: dict[str, str], code: int, said: str
 ) -> None:
-    done = await move.folder.agentops("copy", *arguments, "-c", "deployment.toml", **environ)
+    await fill(folder.path / "events.sqlite", 1)
+    done = await folder.agentops("copy", *arguments, "-c", "deployment.toml", **environ)
     assert done.code == code, done.err
     assert said in done.err
     assert "Traceback" not in done.err
     assert "sesame" not in done.err
-    assert not (move.folder.path / "none.sqlite").exists()
+    assert not (folder.path / "none.sqlite").exists()
 
 
 async def test_an_older_source_is_refused(move: Move) -> None:
@@ -388,18 +389,48 @@ async def test_a_copy_begun_by_another_version_is_not_gone_on_with(move: Move) -
         assert (await move.copy()).code == 3
     await move.target("UPDATE agentops_copy SET revision = '0001'")
     done = await move.copy()
-    assert done.code == 3
+    assert done.code == 1
     assert "was begun by another version of this program, on schema '0001'" in done.err
 
 
-async def test_nothing_is_left_of_the_copy_in_the_target(move: Move, postgres_url: str) -> None:
+async def test_nothing_is_left_of_the_copy_in_the_target(move: Move, fresh_postgres_url: str) -> None:
     def shape(tables: str) -> str:
         return f"SELECT table_name, column_name, data_type FROM information_schema.columns WHERE {tables} ORDER BY 1, 2"
 
     assert (await move.copy()).code == 0
+    fresh = Move(move.folder, fresh_postgres_url)
+    await fresh.new().migrate()
     of_ours = shape("table_schema = 'public'")
-    connection: Any = await asyncpg.connect(postgres_url)
-    try:
-        assert await move.target(of_ours) == [tuple(row) for row in await connection.fetch(of_ours)]
-    finally:
-        await connection.close()
+    assert await move.target(of_ours) == await fresh.target(of_ours)
+
+
+async def test_a_database_without_tables_is_given_them(folder: Folder, fresh_postgres_url: str) -> None:
+    move = Move(folder, fresh_postgres_url)
+    await fill(move.path)
+    assert (await move.copy()).code == 0
+    await move.assert_equal()
+
+
+async def test_a_page_is_bounded_by_its_bytes(folder: Folder) -> None:
+    """Bodies may be megabytes, and pages are what is held in memory."""
+    storage = Sqlite(path=str(folder.path / "events.sqlite"))
+    async with storage.life(Rungs()):
+        large = event(1, f'"{"x" * (sides.PAGE_BYTES // 2)}"')
+        await storage.append([Append("default", "one", [large._replace(key=None)] * 5)])
+    async with storage.copied_from() as source:
+        found = [[row[0] for row in page] async for page in pages(source, events, None)]
+    assert found == [[1, 2], [3, 4], [5]]
+
+
+def test_without_a_terminal_it_says_now_and_then_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with progress.stages() as tell:
+        tell("Copying events", 1_000, 5_000)
+        tell("Copying events", 2_000, 5_000)
+        tell("Verifying users", 3)
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first.startswith("Copying events: 1,000, 4,000 left, 0/s")
+    assert re.fullmatch(r"Copying events: 2,000, 3,000 left, [1-9][0-9,]+/s", second)
+    assert third.startswith("Verifying users: 3, ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agentops.core.errors import StartError
+from agentops.core.errors import Conflict
 from agentops.sql.copying.order import APPENDED, EVERY, LEVELLED, SUBSCRIBED, is_numbered
 from agentops.sql.copying.reading import pages, require_fit
 from agentops.sql.copying.verifying import Checked, verify
@@ -67,7 +67,7 @@ class Copying:
         for table, place in self._places.items():
             newest = await self._source.newest(table)
             if newest < place:
-                raise StartError(
+                raise Conflict(
                     f"{self._source.place} has given out {newest:,} ids of {table.name}, and of these {place:,} are "
                     "copied already: it is another database than the copy was begun from, or an older copy of it. "
                     "Name the one that was served last, or begin anew with an empty target"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from agentops.core.errors import StartError
+from agentops.core.errors import BadRequest
 from agentops.sql.copying.order import key_of
 from agentops.sql.tables import events
 from agentops.sql.text import storable
@@ -39,7 +39,7 @@ async def require_fit(source: Source, table: Table, rows: Sequence[Row]) -> None
         for value, allowed in zip(row, kinds, strict=True):
             if type(value) not in allowed or (type(value) is str and not storable(value)):
                 column = table.columns[row.index(value)].name
-                raise StartError(await _unfit(source, table, row, column))
+                raise BadRequest(await _unfit(source, table, row, column))
 
 
 async def _unfit(source: Source, table: Table, row: Row, column: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
-from agentops.core.errors import StartError
+from agentops.core.errors import Conflict, StartError
 from agentops.core.records import now_ms
 from agentops.plugins.storage.postgres._migrating import stored_revision
 from agentops.sql.copying.order import APPENDED, EVERY
@@ -75,7 +75,7 @@ async def claim(connection: Any, place: str, source: Source) -> Places:
     require_head(revision)
     filled = [row[0] for row in await connection.fetch(_FILLED)]
     if filled:
-        raise StartError(
+        raise Conflict(
             f"{place} has data of its own, in {', '.join(filled)}, and nothing is mixed with it: name an empty "
             "database, or bring runs and events into this one by `agentops export` and `agentops import`"
         )
@@ -89,12 +89,12 @@ async def claim(connection: Any, place: str, source: Source) -> Places:
 async def _go_on(connection: Any, place: str, source: Source) -> Places:
     begun = await connection.fetchrow("SELECT * FROM agentops_copy")
     if begun["revision"] != HEAD:
-        raise StartError(
+        raise Conflict(
             f"the copy in {place} was begun by another version of this program, on schema {begun['revision']!r}: go "
             "on with that version, or begin anew with an empty database"
         )
     if begun["first_run"] not in ("", await source.first_run()):
-        raise StartError(
+        raise Conflict(
             f"{place} holds a part of {begun['source']!r}, and {source.place!r} is another database: their first runs "
             "are not the same. Go on with the first, or name an empty database"
         )
