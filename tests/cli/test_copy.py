@@ -13,11 +13,14 @@ import pytest
 from agentops.cli import progress
 from agentops.core.ports.storage import Append, Appended, PageQuery
 from agentops.core.rungs import Rungs
+from agentops.plugins.storage.postgres._copying import _key_in_order
 from agentops.plugins.storage.sqlite import Sqlite
 from agentops.sql.copying import sides
 from agentops.sql.copying.order import EVERY
 from agentops.sql.copying.reading import pages
-from agentops.sql.tables import events, metadata
+from agentops.sql.migrating import HEAD
+from agentops.sql.migrations import STORED_REVISION
+from agentops.sql.tables import events, metadata, runs, users
 from tests.cli.copying import Move, event, fill, rows_of
 
 if TYPE_CHECKING:
@@ -179,6 +182,7 @@ async def test_a_target_that_is_served_is_refused(move: Move) -> None:
         done = await move.copy()
     assert done.code == 3
     assert "of an agentops server or command are open to Postgres at" in done.err
+    assert await move.target(STORED_REVISION) == [(HEAD,)], "it was taken for a copy all the same"
     assert (await move.copy()).code == 0
 
 
@@ -278,6 +282,11 @@ async def test_verify_only_compares_and_changes_nothing(move: Move) -> None:
     with closing(sqlite3.connect(move.path)) as somebody:
         somebody.execute("SELECT * FROM runs").fetchall()
         assert (await move.copy("--verify-only")).code == 3
+
+
+def test_texts_are_compared_in_the_order_of_their_bytes() -> None:
+    """As SQLite orders them. The Postgres of the tests knows no language, so the query itself is looked at."""
+    assert [_key_in_order(table) for table in (users, runs)] == ['"id" COLLATE "C"', '"pk"']
 
 
 async def test_a_source_without_runs(folder: Folder, postgres_url: str) -> None:
