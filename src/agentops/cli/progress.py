@@ -55,12 +55,12 @@ def stages() -> Generator[TellStage]:
         task = shown.add_task(stage.doing, total=None, rate="")
 
         def tell(doing: str, done: int, total: int | None = None) -> None:
-            nonlocal stage
+            nonlocal stage, task
             if doing != stage.doing:
                 stage = _Stage(doing, done)
-                shown.reset(task, completed=done, total=total)
-            rate = f"{stage.rate(done):,.0f}/s"
-            shown.update(task, description=doing, completed=done, total=total, rate=rate)
+                shown.remove_task(task)
+                task = shown.add_task(doing, total=total, completed=done, rate="")
+            shown.update(task, completed=done, total=total, rate=f"{stage.rate(done):,.0f}/s")
 
         yield tell
 

@@ -43,6 +43,7 @@ class Copying:
         self._tell = tell
         self._places: dict[Table, int] = {}
         self._copied = 0
+        self._compared = 0
 
     async def run(self) -> Outcome:
         """Copy until little is left; with nobody else at the source copy all, verify it and open the target."""
@@ -78,7 +79,6 @@ class Copying:
         await self._target.refuse_served()
         for table in APPENDED:
             await self._append(table)
-        self._tell("Comparing runs, keys and users", 0)
         newest = {table: await self._source.newest(table) for table in EVERY if is_numbered(table)}
         tables = (*LEVELLED, SUBSCRIBED) if held else LEVELLED
         await self._target.level(tables, self._fit_page, newest, await self._source.first_run())
@@ -100,4 +100,6 @@ class Copying:
     async def _fit_page(self, table: Table, after: Key | None) -> Sequence[Row]:
         page = await self._source.page(table, after)
         await require_fit(self._source, table, page)
+        self._compared = len(page) if after is None else self._compared + len(page)
+        self._tell(f"Comparing {table.name}", self._compared)
         return page

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 from contextlib import asynccontextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import StartError
@@ -37,7 +38,7 @@ async def copied_from(path: Path) -> AsyncGenerator[SqliteSource]:
     try:
         yield source
     finally:
-        await source.close()
+        source.close()
 
 
 def _require_readable(path: Path) -> None:
@@ -53,15 +54,15 @@ class SqliteSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._turn = Lock()
+        self._is_over = False
 
     @property
     def place(self) -> str:
         return str(self._path.absolute())
 
     async def hold(self) -> bool:
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._hold)
+        return await asyncio.to_thread(self._hold)
 
     async def page(self, table: Table, after: Key | None) -> Sequence[Row]:
         key = f'"{key_of(table).name}"'
@@ -83,16 +84,19 @@ class SqliteSource:
         names = await self._rows(_NAME_OF_RUN, (run,))
         return f"run {names[0][0]!r} in project {names[0][1]!r}" if names else "a run that is not there"
 
-    async def close(self) -> None:
-        async with self._one_at_a_time:
-            self._close()
+    def close(self) -> None:
+        """Wait for a read that goes on, though whoever asked for it was cancelled."""
+        with self._turn:
+            self._is_over = True
+            self._leave()
 
     async def _rows(self, query: str, values: Sequence[str | int]) -> list[Row]:
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._read, query, values)
+        return await asyncio.to_thread(self._read, query, values)
 
     def _read(self, query: str, values: Sequence[str | int]) -> list[Row]:
-        with translated():
+        with self._turn, translated():
+            if self._is_over:
+                return []
             if self._connection is None:
                 self._connection = self._opened("ro")
             try:
@@ -103,14 +107,16 @@ class SqliteSource:
                 return _tolerantly(self._connection, query, values)
 
     def _hold(self) -> bool:
-        self._close()
-        with translated():
+        with self._turn, translated():
+            self._leave()
+            if self._is_over:
+                return False
             try:
                 self._connection = self._opened("rw", _ALONE)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
-        return self._connection is not None
+            return self._connection is not None
 
     def _opened(self, mode: Mode, pragmas: tuple[str, ...] = ()) -> sqlite3.Connection:
         connection = connect(self._path, mode, pragmas)
@@ -121,7 +127,7 @@ class SqliteSource:
             raise
         return connection
 
-    def _close(self) -> None:
+    def _leave(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
