@@ -37,6 +37,7 @@ ACCOUNTS = """
         VALUES (1, 'default', 'cli', 'me', 'key.create', 'K', 'ok', '', '{}');
     INSERT INTO audit (at, project, lane, actor, action, target, outcome, reason, details)
         VALUES (2, 'default', 'cli', 'me', 'user.create', 'b', 'ok', '', '{}');
+    INSERT INTO marks VALUES (4, 100), (9, 200), (9, 300);
     UPDATE runs SET status = 'error', ended_at = 7 WHERE name = 'one';
     DELETE FROM audit WHERE id = 2;
 """
@@ -108,4 +109,4 @@ def rows_of(out: str) -> Sequence[Sequence[str]]:
 
 
 def _by_key(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return sorted(rows, key=lambda row: row[0])
+    return sorted(rows, key=lambda row: tuple(map(str, row)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from agentops.sql.copying.order import APPENDED, EVERY
+from agentops.sql.copying.order import APPENDED, EVERY, in_order
 from agentops.sql.copying.reading import in_words, pages
 from agentops.sql.copying.sides import PAGE_ROWS
 
@@ -79,14 +79,15 @@ async def _verify(source: Source, target: Target, table: Table, tell: Tell) -> C
 
 
 async def _first_difference(source: Source, table: Table, ours: Sequence[Row], theirs: Sequence[Row]) -> str:
-    found = {row[0]: row for row in theirs}
+    width = len(in_order(table))
+    found = {row[:width]: row for row in theirs}
     for row in ours:
-        other = found.pop(row[0], None)
+        other = found.pop(row[:width], None)
         if other is None:
             return f"{await in_words(source, table, row)} is in the source, and the target has none"
         if other != row:
             pairs = zip(table.columns, row, other, strict=True)
             columns = [column.name for column, here, there in pairs if here != there]
             return f"{await in_words(source, table, row)} is another in the target: {', '.join(columns)}"
-    extra = next(iter(found.values()))
+    extra = next(iter(found.values()), theirs[-1])
     return f"{await in_words(source, table, extra)} is in the target, and the source has none"

@@ -19,6 +19,7 @@ from agentops.plugins.storage.postgres._migrating import stored_revision
 from agentops.sql.copying.order import APPENDED, EVERY
 from agentops.sql.migrating import HEAD, require_head
 from agentops.sql.migrations import COPYING, VERSION_TABLE
+from agentops.sql.tables import marks
 
 if TYPE_CHECKING:
     from agentops.sql.copying.sides import Places, Source
@@ -41,7 +42,9 @@ _SET_REVISION: Final = f"UPDATE {VERSION_TABLE} SET version_num = $1"  # noqa: S
 _FILLED: Final = " UNION ALL ".join(
     f"SELECT '{table.name}' WHERE EXISTS (SELECT FROM {table.name})"  # noqa: S608
     for table in EVERY
+    if table is not marks
 )
+"""A server that was once started on an empty database may have left marks there."""
 _OTHERS: Final = """
     SELECT count(*) FROM pg_stat_activity
     WHERE application_name = 'agentops' AND datname = current_database() AND pid <> pg_backend_pid()

@@ -12,26 +12,29 @@ import asyncpg
 from sqlalchemy import Text
 
 from agentops.core.errors import StartError, Unavailable
-from agentops.plugins.storage.postgres import _claiming, _migrating
-from agentops.sql.copying.order import EVERY, SUBSCRIBED, columns_of, key_of
+from agentops.plugins.storage.postgres import _claiming, _migrating, _parts
+from agentops.sql.copying.order import EVERY, SUBSCRIBED, columns_of, in_order, is_keyed, key_of
 from agentops.sql.postgres_server import Server, translated
 from agentops.sql.tables import events, projects
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
-    from sqlalchemy import Table
+    from sqlalchemy import Column, Table
 
     from agentops.sql.copying.sides import Key, Pages, Places, Row, Source
 
-_STAGE: Final = "CREATE TEMPORARY TABLE staged_{table} (LIKE {table}) ON COMMIT DROP"
+_STAGE: Final = "CREATE TEMPORARY TABLE staged_{table} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"
+_REMOVE_ALL: Final = "DELETE FROM {table}"
 _REMOVE: Final = """
     DELETE FROM {table} WHERE NOT EXISTS (SELECT FROM staged_{table} AS staged WHERE staged.{key} = {table}.{key})
 """
-_STORE: Final = """
+_ADD: Final = """
     INSERT INTO {table} AS stored ({columns}) OVERRIDING SYSTEM VALUE
     SELECT {columns} FROM staged_{table} ORDER BY {key}
-    ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE stored IS DISTINCT FROM excluded
+"""
+_STORE: Final = f"""
+    {_ADD} ON CONFLICT ({{key}}) DO UPDATE SET {{changes}} WHERE ({{stored}}) IS DISTINCT FROM ({{excluded}})
 """
 _PRUNE: Final = """
     DELETE FROM events USING (
@@ -43,7 +46,7 @@ _PRUNE: Final = """
 
 
 @asynccontextmanager
-async def copied_into(server: Server) -> AsyncGenerator[PostgresTarget]:
+async def copied_into(server: Server, part_events: int) -> AsyncGenerator[PostgresTarget]:
     """Give a database its tables if it has none. At the end the connection is broken off, whatever it is doing."""
     connection = await server.connect_at_start(lambda: server.connect_patiently("agentops copy"))
     try:
@@ -51,15 +54,17 @@ async def copied_into(server: Server) -> AsyncGenerator[PostgresTarget]:
             await _claiming.alone(connection, server.place)
             if await _migrating.stored_revision(connection) is None:
                 await _migrating.migrate(server)
-        yield PostgresTarget(connection, server.place)
+        yield PostgresTarget(connection, server.place, part_events)
     finally:
         connection.terminate()
 
 
 class PostgresTarget:
-    def __init__(self, connection: Any, place: str) -> None:
+    def __init__(self, connection: Any, place: str, part_events: int) -> None:
         self._connection = connection
         self._place = f"Postgres at {place}"
+        self._part_events = part_events
+        self._room_to = 0
 
     @property
     def place(self) -> str:
@@ -79,10 +84,10 @@ class PostgresTarget:
     async def append(self, table: Table, rows: Sequence[Row]) -> None:
         """One transaction after the other, so that the feed, which goes by their numbers, has the order of the ids."""
         with _told():
+            if table is events:
+                await self._make_room(rows[0][0], rows[-1][0])
             async with self._connection.transaction():
-                await (
-                    _store_events(self._connection, rows) if table is events else self._store(table.name, table, rows)
-                )
+                await self._store(table.name, table, rows)
                 await _claiming.advance(self._connection, table, rows[-1][0])
 
     async def level(self, tables: Sequence[Table], pages: Pages, newest: Mapping[Table, int], first_run: str) -> None:
@@ -93,9 +98,9 @@ class PostgresTarget:
                     await self._stage(table, pages)
                 await self._connection.execute(_PRUNE)
                 for table in reversed(tables):
-                    await self._connection.execute(_filled_in(_REMOVE, table))
+                    await self._connection.execute(_filled_in(_REMOVE if is_keyed(table) else _REMOVE_ALL, table))
                 for table in tables:
-                    await self._connection.execute(_filled_in(_STORE, table))
+                    await self._connection.execute(_filled_in(_STORE if is_keyed(table) else _ADD, table))
                 await _claiming.name_first_run(self._connection, first_run)
                 for table, number in newest.items():
                     await self._continue_behind(table, number)
@@ -103,14 +108,15 @@ class PostgresTarget:
 
     async def between(self, table: Table, low: Key | None, high: Key | None, most: int) -> Sequence[Row]:
         """Events are looked up in each project: there is no index on their ids alone."""
-        key = _key_in_order(table)
+        key = _key_in_order(key_of(table))
         values: list[Any] = [most]
         wanted = [f"project IN (SELECT pk FROM {projects.name})"] if table is events else []  # noqa: S608
         for bound, operator in ((low, ">"), (high, "<=")):
             if bound is not None:
                 values.append(bound)
                 wanted.append(f"{key} {operator} ${len(values)}")
-        query = f"SELECT {columns_of(table)} FROM {table.name} WHERE {' AND '.join(wanted) or 'true'} ORDER BY {key}"  # noqa: S608
+        order = ", ".join(_key_in_order(column) for column in in_order(table))
+        query = f"SELECT {columns_of(table)} FROM {table.name} WHERE {' AND '.join(wanted) or 'true'} ORDER BY {order}"  # noqa: S608
         with _told():
             return [tuple(row) for row in await self._connection.fetch(f"{query} LIMIT $1", *values)]
 
@@ -126,8 +132,15 @@ class PostgresTarget:
             rows = await pages(table, rows[-1][0])
         await self._connection.execute(f"ANALYZE staged_{table.name}")
 
+    async def _make_room(self, first: int, last: int) -> None:
+        """See that there are parts of `events` for these ids; they are higher than all before."""
+        if last >= self._room_to:
+            await _parts.make_room(self._connection, self._part_events, first, last - first)
+            self._room_to = first + max(self._part_events, last - first)
+
     async def _store(self, name: str, table: Table, rows: Sequence[Row]) -> None:
-        await _store(self._connection, name, table, rows)
+        columns = [column.name for column in table.columns]
+        await self._connection.copy_records_to_table(name, records=rows, columns=columns)
 
     async def _continue_behind(self, table: Table, number: int) -> None:
         """What the source ever gave out is never given again, also of rows that are gone."""
@@ -137,27 +150,22 @@ class PostgresTarget:
         await self._connection.execute(f"SELECT setval({sequence}, greatest($1, 1), $1 > 0)", number)
 
 
-async def _store_events(connection: Any, rows: Sequence[Row]) -> None:
-    """The one place where a copy writes events; their ids ascend, and are higher than all before."""
-    await _store(connection, events.name, events, rows)
-
-
-async def _store(connection: Any, name: str, table: Table, rows: Sequence[Row]) -> None:
-    columns = [column.name for column in table.columns]
-    await connection.copy_records_to_table(name, records=rows, columns=columns)
-
-
 def _filled_in(query: str, table: Table) -> str:
     key = key_of(table).name
     others = [column.name for column in table.columns if column.name != key]
-    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in others)
-    return query.format(table=table.name, key=f'"{key}"', columns=columns_of(table), changes=changes)
+    return query.format(
+        table=table.name,
+        key=f'"{key}"',
+        columns=columns_of(table),
+        changes=", ".join(f'"{name}" = excluded."{name}"' for name in others),
+        stored=", ".join(f'stored."{name}"' for name in others),
+        excluded=", ".join(f'excluded."{name}"' for name in others),
+    )
 
 
-def _key_in_order(table: Table) -> str:
+def _key_in_order(column: Column[int | str]) -> str:
     """Texts in the order of their bytes, as in the source; the database's own may be that of some language."""
-    key = key_of(table)
-    return f'"{key.name}" COLLATE "C"' if isinstance(key.type, Text) else f'"{key.name}"'
+    return f'"{column.name}" COLLATE "C"' if isinstance(column.type, Text) else f'"{column.name}"'
 
 
 @contextmanager

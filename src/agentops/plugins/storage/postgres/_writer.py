@@ -1,12 +1,16 @@
-"""The one connection that appends: opened again when it is lost, and never left inside a transaction."""
+"""The one connection that appends: opened again when it is lost, and given up when anything unforeseen happens."""
+
+# pyright: basic
+# (asyncpg ships no types)
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
-from agentops.plugins.storage.postgres._append import append_batch
+from agentops.plugins.storage.postgres._append import NoPart, append_batch
 from agentops.sql.postgres_server import Server, translated
 
 if TYPE_CHECKING:
@@ -14,6 +18,9 @@ if TYPE_CHECKING:
 
     from agentops.core.errors import Refusal
     from agentops.core.ports.storage import Append, Appended
+
+Prepare = Callable[[Any], Awaitable[None]]
+MakeRoom = Callable[[Any, int], Awaitable[None]]
 
 RUNS_AT_ONCE: Final = 200
 """Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
@@ -25,9 +32,12 @@ LONGEST_DELAY: Final = 5.0
 class Writer:
     """Appends one batch after the other."""
 
-    def __init__(self, server: Server, connection: Any) -> None:
+    def __init__(self, server: Server, connection: Any, prepare: Prepare, make_room: MakeRoom) -> None:
+        """`prepare` is called with each new connection, `make_room` when there is no part for so many ids."""
         self._server = server
         self._connection = connection
+        self._prepare = prepare
+        self._make_room = make_room
         self._turn = asyncio.Lock()
         self._delay = FIRST_DELAY
         self._not_before = 0.0
@@ -61,10 +71,19 @@ class Writer:
         with translated():
             await self._reconnect_if_lost()
             try:
-                return await append_batch(self._connection, part)
-            except BaseException:
-                await self._leave_transaction()
+                return await self._store(part)
+            except Unavailable:
                 raise
+            except BaseException:
+                self._connection.terminate()
+                raise
+
+    async def _store(self, part: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        try:
+            return await append_batch(self._connection, part)
+        except NoPart:
+            await self._make_room(self._connection, sum(len(append.events) for append in part))
+            return await append_batch(self._connection, part)
 
     async def _reconnect_if_lost(self) -> None:
         if not self._connection.is_closed():
@@ -74,14 +93,14 @@ class Writer:
             raise Unavailable("nothing can be stored now: the database cannot be reached")
         self._not_before = now + self._delay
         self._delay = min(2 * self._delay, LONGEST_DELAY)
-        self._connection = await self._server.connect()
-        self._delay = FIRST_DELAY
-
-    async def _leave_transaction(self) -> None:
+        connection = await self._server.connect()
         try:
-            await self._connection.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001  a connection that cannot even roll back is given up
-            self._connection.terminate()
+            await self._prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+        self._delay = FIRST_DELAY
 
 
 def _parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -14,7 +15,7 @@ from agentops.core.forever import in_background
 from agentops.core.plugin import Settings
 from agentops.core.problem import Problem
 from agentops.core.secret import Secret
-from agentops.plugins.storage.postgres import _diagnosis, _migrating, _reads
+from agentops.plugins.storage.postgres import _diagnosis, _epochs, _migrating, _parts, _reads
 from agentops.plugins.storage.postgres._copying import copied_into
 from agentops.plugins.storage.postgres._horizon import Horizon
 from agentops.plugins.storage.postgres._prune import prune_some
@@ -45,6 +46,8 @@ class PostgresSettings(Settings):
     """Connections for reading and for features; appends have one of their own."""
     connect_timeout_seconds: Seconds = 10.0
     statement_timeout_seconds: Seconds = 30.0
+    part_events: Positive = 100_000_000
+    """Ids in each part of `events`; with `events.retention_days`, parts are begun anew more often, and dropped."""
     migrate: bool = True
     """Bring the schema up to date at start; without it, `agentops migrate` does."""
 
@@ -72,13 +75,20 @@ class Postgres(SqlStorage[PostgresSettings]):
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[Postgres]:
+        part_events = self.settings.part_events
+        prepare = partial(_epochs.recognise, part_events=part_events, signals=rungs.signals)
+
+        async def make_room(connection: Any, count: int) -> None:
+            await _parts.make_room(connection, part_events, count=count)
+
         connection = await self._server.connect_at_start()
         try:
             await self._prepare_schema(await _migrating.stored_revision(connection))
+            await prepare(connection)
         except BaseException:
             connection.terminate()
             raise
-        self._writer = Writer(self._server, connection)
+        self._writer = Writer(self._server, connection, prepare, make_room)
         self._engine = _engine(self._server, self.settings.pool_size)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
@@ -104,6 +114,14 @@ class Postgres(SqlStorage[PostgresSettings]):
         async with self._driver() as connection:
             return await _reads.last_id(connection, project, run)
 
+    async def known(self, after: int) -> int:
+        async with self._driver() as connection:
+            return await _epochs.known(connection, after)
+
+    async def epoch(self) -> int:
+        async with self._driver() as connection:
+            return await _epochs.number(connection)
+
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
         async with self._driver() as connection:
             return await _reads.feed(connection, project, after, limit, max_bytes)
@@ -112,6 +130,17 @@ class Postgres(SqlStorage[PostgresSettings]):
         async with self.write() as connection:
             pk = await runs.key_of(connection, project, run)
             return 0 if pk is None else await prune_some(connection, pk, keep)
+
+    async def _last_before_mark(self) -> int:
+        async with self._upkeep() as connection:
+            return await _parts.begin_next(connection, self.settings.part_events)
+
+    async def _forget_to(self, upto: int) -> int:
+        async with self._driver() as connection:
+            if not any(part.end <= upto + 1 for part in await _parts.parts(connection)):
+                return 0
+        async with self._upkeep() as connection:
+            return await _parts.drop_to(connection, upto)
 
     async def feed_end(self, project: str) -> str:
         async with self._driver() as connection:
@@ -142,13 +171,24 @@ class Postgres(SqlStorage[PostgresSettings]):
         yield from _diagnosis.questions_of(storage, self.settings.pool_size + 1)
 
     def copied_into(self) -> AbstractAsyncContextManager[Target]:
-        return copied_into(self._server)
+        return copied_into(self._server, self.settings.part_events)
 
     @asynccontextmanager
     async def _driver(self) -> AsyncGenerator[Any]:
         """The driver's own connection out of the pool: half the time of a page goes into wrapping its rows."""
         async with self.read() as connection:
             yield (await connection.get_raw_connection()).driver_connection
+
+    @asynccontextmanager
+    async def _upkeep(self) -> AsyncGenerator[Any]:
+        """A connection for what may take longer than a request, as long as no other instance is at it."""
+        with translated():
+            connection = await self._server.connect_patiently()
+            try:
+                await connection.execute("SELECT pg_advisory_lock($1)", _parts.UPKEEP_LOCK)
+                yield connection
+            finally:
+                connection.terminate()
 
     async def _prepare_schema(self, stored: str | None) -> None:
         if not self.settings.migrate:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentops.core.errors import StartError
 from agentops.plugins.storage.sqlite._connections import Mode, connect, translated
 from agentops.plugins.storage.sqlite._migrating import stored_revision
-from agentops.sql.copying.order import columns_of, key_of
+from agentops.sql.copying.order import columns_of, in_order, key_of
 from agentops.sql.copying.sides import PAGE_BYTES, PAGE_ROWS
 from agentops.sql.migrating import require_head
 
@@ -67,7 +67,8 @@ class SqliteSource:
     async def page(self, table: Table, after: Key | None) -> Sequence[Row]:
         key = f'"{key_of(table).name}"'
         behind = "" if after is None else f"WHERE {key} > ?"
-        query = f"SELECT {columns_of(table)} FROM {table.name} {behind} ORDER BY {key} LIMIT ?"  # noqa: S608
+        order = ", ".join(f'"{column.name}"' for column in in_order(table))
+        query = f"SELECT {columns_of(table)} FROM {table.name} {behind} ORDER BY {order} LIMIT ?"  # noqa: S608
         values = (PAGE_ROWS,) if after is None else (after, PAGE_ROWS)
         return await self._rows(query, values)
 
