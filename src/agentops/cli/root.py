@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "export": "Write runs and events as NDJSON.",
     "import": "Read back what `export` wrote.",
     "backup": "Copy the database while it is being served.",
+    "copy": "Copy everything into another kind of database while it is served.",
     "prune": "Delete all but the newest events of each run.",
     "migrate": "Bring the database's schema up to date.",
 }

@@ -11,7 +11,7 @@ from agentops.core.ports.diagnosis import Finding, Question, fine
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
 from agentops.sql.migrating import HEAD, as_known
-from agentops.sql.migrations import REVISIONS, SERVED_SINCE, STORED_REVISION
+from agentops.sql.migrations import COPYING, REVISIONS, SERVED_SINCE, STORED_REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,10 @@ async def schema(storage: Reads, *, migrates: bool) -> Iterable[Finding]:
         stored = "none"
     if stored == HEAD:
         return [fine(f"schema {HEAD}")]
-    if stored not in ("none", *REVISIONS):
+    if stored == COPYING:
+        what, why = "the database holds a part of another one", "no server starts on it before the copy is whole"
+        remedy = "run the `agentops copy` that was begun again until it says that both are equal"
+    elif stored not in ("none", *REVISIONS):
         served_since = await storage.read_rows(SERVED_SINCE)
         if any(as_known(stored, since) == HEAD for (since,) in served_since):
             return [fine(f"schema {stored}, of a newer version, which serves this one too")]

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.errors import StartError
-from agentops.sql.migrations import REVISIONS
+from agentops.sql.migrations import COPYING, REVISIONS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,7 +19,7 @@ _one_alembic: Final = Lock()
 
 def is_unknown(stored: str | None) -> bool:
     """Whether a newer program has migrated the database; what it says of older ones is then to be read."""
-    return stored is not None and stored not in REVISIONS
+    return stored is not None and stored not in (*REVISIONS, COPYING)
 
 
 def as_known(stored: str, served_since: str) -> str:
@@ -29,6 +29,11 @@ def as_known(stored: str, served_since: str) -> str:
 
 def at_head(stored: str | None) -> bool:
     """Whether there is nothing to migrate; refuses a database that a newer program has migrated."""
+    if stored == COPYING:
+        raise StartError(
+            "the database holds a part of another one: run the `agentops copy` that was begun again until it says that "
+            "both are equal, or name another database"
+        )
     if is_unknown(stored):
         raise StartError(
             f"the database is at schema revision {stored!r}, which this version of agentops does not know: "

@@ -17,7 +17,7 @@ from agentops.core.errors import StartError, Unavailable
 from agentops.sql.postgres_hosts import named_in
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
     from agentops.core.secret import Secret
     from agentops.sql.postgres_hosts import Host
@@ -73,14 +73,15 @@ class Server:
             },
         )
 
-    async def connect_patiently(self) -> Any:
-        """For migrations, which may rewrite a large table."""
-        return await self._connect(server_settings={"application_name": "agentops migrate", "statement_timeout": "0"})
+    async def connect_patiently(self, name: str = "agentops migrate") -> Any:
+        """For migrations, which may rewrite a large table, and for copies."""
+        settings = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "jit": "off"}
+        return await self._connect(server_settings={"application_name": name, **settings})
 
-    async def connect_at_start(self) -> Any:
+    async def connect_at_start(self, connect: Callable[[], Awaitable[Any]] | None = None) -> Any:
         """Connect, or say what hinders it in a sentence that names the place and no secret."""
         try:
-            connection = await self.connect()
+            connection = await (connect or self.connect)()
         except (ValueError, asyncpg.ClientConfigurationError):
             raise StartError(
                 f"the storage's url cannot be read: write postgresql://user:password@host:port/database ({self.place})"

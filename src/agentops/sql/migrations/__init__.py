@@ -11,3 +11,6 @@ VERSION_TABLE: Final = "agentops_revision"
 STORED_REVISION: Final = "SELECT version_num FROM agentops_revision"
 SERVED_SINCE: Final = "SELECT revision FROM agentops_served_since"
 """The oldest revision whose programs the schema still serves; each migration that breaks with older ones sets it."""
+
+COPYING: Final = "copying"
+"""What stands in the place of a revision while a copy into the database is not whole: no version starts on that."""

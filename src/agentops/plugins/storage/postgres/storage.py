@@ -15,6 +15,7 @@ from agentops.core.ports.health import Health
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import _diagnosis, _epochs, _migrating, _parts, _reads
 from agentops.plugins.storage.postgres._addresses import problems_of
+from agentops.plugins.storage.postgres._copying import copied_into
 from agentops.plugins.storage.postgres._horizon import Horizon
 from agentops.plugins.storage.postgres._pages import Pages
 from agentops.plugins.storage.postgres._pool import Pool
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
     from agentops.core.signals import Signals
+    from agentops.sql.copying.sides import Target
 
 
 class PostgresSettings(Settings):
@@ -189,6 +191,9 @@ class Postgres(SqlStorage[PostgresSettings]):
         yield from _diagnosis.questions_of(storage, self.settings.pool_size + 1)
         if self._standby is not None:
             yield replica_question(storage, self._standby)
+
+    def copied_into(self) -> AbstractAsyncContextManager[Target]:
+        return copied_into(self._server, self.settings.part_events)
 
     def _replica_told_to(self, signals: Signals) -> Replica | None:
         if self._standby is None:

@@ -21,7 +21,7 @@ def migrate(path: Path) -> None:
         raise StartError(f"cannot open the database {str(path)!r}: {error}") from error
     try:
         use_write_ahead_log(connection)
-        if not at_head(_stored_revision(connection)):
+        if not at_head(stored_revision(connection)):
             _upgrade(connection)
     except sqlite3.Error as error:
         raise StartError(f"cannot prepare the database {str(path)!r}: {error}") from error
@@ -37,14 +37,14 @@ def require_migrated(path: Path) -> None:
             f"cannot open the database {str(path)!r}: {error}; run `agentops migrate` with the same --config"
         ) from error
     try:
-        require_head(_stored_revision(connection))
+        require_head(stored_revision(connection))
     except sqlite3.Error as error:
         raise StartError(f"cannot read the database {str(path)!r}: {error}") from error
     finally:
         connection.close()
 
 
-def _stored_revision(connection: sqlite3.Connection) -> str | None:
+def stored_revision(connection: sqlite3.Connection) -> str | None:
     table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
     if connection.execute(table, (VERSION_TABLE,)).fetchone() is None:
         return None
@@ -63,7 +63,7 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     try:
         with engine.begin() as shared:  # SQLAlchemy's first look at a connection ends in a ROLLBACK: lock after it
             shared.exec_driver_sql("BEGIN IMMEDIATE")
-            if not at_head(_stored_revision(connection)):
+            if not at_head(stored_revision(connection)):
                 upgrade(shared)
     except DBAPIError as error:
         raise StartError(f"the migration failed and nothing was changed: {error.orig}") from error

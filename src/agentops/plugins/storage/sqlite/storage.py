@@ -28,6 +28,7 @@ from agentops.plugins.storage.sqlite._connections import (
     translated,
     writer_pragmas,
 )
+from agentops.plugins.storage.sqlite._copying import copied_from
 from agentops.plugins.storage.sqlite._prune import forget_some, prune_some
 from agentops.plugins.storage.sqlite._threads import READERS, Threads
 from agentops.sql.diagnosis import questions_on
@@ -37,11 +38,13 @@ from agentops.sql.text import storable
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from agentops.core.errors import Refusal
     from agentops.core.ports.diagnosis import Question, Reads
     from agentops.core.ports.storage import Append, Appended, FeedItem, Page, PageQuery
     from agentops.core.rungs import Rungs
+    from agentops.sql.copying.sides import Source
 
 
 class SqliteSettings(Settings):
@@ -203,6 +206,9 @@ class Sqlite(SqlStorage[SqliteSettings]):
             loop.call_soon_threadsafe(progress, done, total)
 
         await self._readers.run(backup, target, tell)
+
+    def copied_from(self) -> AbstractAsyncContextManager[Source]:
+        return copied_from(self.path)
 
 
 def _engine(path: Path, mode: Mode, pragmas: tuple[str, ...], size: int, drivers: list[_Driver]) -> AsyncEngine:
