@@ -328,6 +328,20 @@ async def test_what_is_no_standby_is_not_asked(primary: OwnPostgres, fresh_postg
         assert (await made.storage.health()).details == {"replica": "ConnectionRefusedError"}
 
 
+async def test_a_primary_that_does_not_say_what_it_is_has_no_replica(primary: OwnPostgres, standby: Standby) -> None:
+    await primary.run("CREATE ROLE told_little LOGIN")
+    await primary.run("GRANT ALL ON ALL TABLES IN SCHEMA public TO told_little")
+    await primary.run("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO told_little")
+    await primary.run("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    try:
+        async with reading(primary.url.replace("postgres:@", "told_little@"), standby.url) as made:
+            assert await made.out_of_use() == "InsufficientPrivilegeError"
+            await made.add()
+            assert not made.told.named("replica.failed")
+    finally:
+        await primary.run("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+
+
 async def test_another_database_of_the_standby_is_not_asked(primary: OwnPostgres, standby: Standby) -> None:
     await primary.run("CREATE DATABASE other TEMPLATE template0")
     other = primary.url.replace("/postgres?", "/other?")
