@@ -37,10 +37,13 @@ class HeldAppend:
         self.batch = batch
 
     async def lock(self) -> None:
-        await _append._begin(self.connection, self.batch)
+        await self.connection.execute("BEGIN")
+        for append in self.batch:
+            lock = _append.lock_of((append.project, append.run))
+            await self.connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
 
     async def store(self) -> list[int]:
-        return [event for appended in await _append._store(self.connection, self.batch) for event in appended.ids]
+        return [event for appended in await _append.store(self.connection, self.batch) for event in appended.ids]
 
     async def commit(self) -> None:
         await self.connection.execute("COMMIT")
@@ -123,21 +126,12 @@ async def test_an_append_that_waits_for_a_run_does_not_turn_its_order(postgres_u
 async def test_a_transaction_numbered_before_it_waits_turns_it(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = _append._begin
-
-    async def begin_numbered(connection: Any, batch: Sequence[Append]) -> None:
-        numbered = connection if len(batch) == 1 else Numbered(connection)
-        await begin(numbered, batch)
-
-    class Numbered:
-        def __init__(self, connection: Any) -> None:
-            self.connection = connection
-
-        async def execute(self, statement: str, *values: object) -> None:
-            await self.connection.execute(statement, *values)
-            if statement == "BEGIN":
-                await self.connection.execute(EARLY_NUMBER)
-
-    monkeypatch.setattr(_append, "_begin", begin_numbered)
+    early = f"({EARLY_NUMBER} OFFSET 0) AS number (given)"
+    monkeypatch.setattr(
+        _append,
+        "STORE",
+        _append.STORE.replace("SELECT * FROM ", f"SELECT stored.* FROM {early}, ")
+        + " AS stored WHERE given IS NOT NULL",
+    )
     seen, stored = await read_after_a_wait_for_a_run(postgres_url)
     assert seen == stored[::-1]

@@ -171,7 +171,8 @@ class run_is_locked:  # noqa: N801  used as a context manager, it reads as a cla
     async def __aenter__(self) -> None:
         self.life = self.other.life(Rungs())
         await self.life.__aenter__()
-        await _append._begin(self.other._writer._connection, [some()])
+        lock = _append.lock_of((some().project, some().run))
+        await self.other._writer._connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock})")
 
     async def __aexit__(self, *_: object) -> None:
         await self.other._writer._connection.execute("ROLLBACK")

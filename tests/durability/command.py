@@ -23,8 +23,10 @@ Engine = Literal["uvicorn", "granian"]
 class Command:
     """A command that is started again at the address at which it was first."""
 
-    def __init__(self, folder: Path, engine: Engine, *sets: str) -> None:
+    def __init__(self, folder: Path, engine: Engine, *sets: str, source: Path | None = None) -> None:
+        """`source` holds another version of the program."""
         self.address: Address = ("127.0.0.1", 0)
+        self._source = {"PYTHONPATH": str(source)} if source is not None else {}
         self._folder = folder
         self._arguments = ["--engine", engine]
         for each in ("events.retention=0", *sets):
@@ -36,7 +38,7 @@ class Command:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "agentops", "serve", "--port", str(self.address[1]), *self._arguments),
             cwd=self._folder,
-            env={name: value for name, value in os.environ.items() if not name.startswith("AGENTOPS")},
+            env={k: value for k, value in os.environ.items() if not k.startswith("AGENTOPS")} | self._source,
             stdout=PIPE,
             start_new_session=True,
         )
@@ -67,8 +69,8 @@ class Command:
 
 
 @asynccontextmanager
-async def command(folder: Path, engine: Engine, *sets: str) -> AsyncIterator[Command]:
-    made = Command(folder, engine, *sets)
+async def command(folder: Path, engine: Engine, *sets: str, source: Path | None = None) -> AsyncIterator[Command]:
+    made = Command(folder, engine, *sets, source=source)
     try:
         yield made
     finally:

@@ -10,8 +10,8 @@ from agentops.core.errors import Unavailable
 from agentops.core.ports.diagnosis import Finding, Question, fine
 from agentops.core.problem import Problem
 from agentops.core.records import now_ms
-from agentops.sql.migrating import HEAD
-from agentops.sql.migrations import REVISIONS, STORED_REVISION
+from agentops.sql.migrating import HEAD, as_known
+from agentops.sql.migrations import REVISIONS, SERVED_SINCE, STORED_REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,6 +52,9 @@ async def schema(storage: Reads, *, migrates: bool) -> Iterable[Finding]:
     if stored == HEAD:
         return [fine(f"schema {HEAD}")]
     if stored not in ("none", *REVISIONS):
+        served_since = await storage.read_rows(SERVED_SINCE)
+        if any(as_known(stored, since) == HEAD for (since,) in served_since):
+            return [fine(f"schema {stored}, of a newer version, which serves this one too")]
         what = f"the database is at schema revision {stored!r}, and this program knows none newer than {HEAD!r}"
         why = "a newer version has migrated it, and this one would not start on it"
         remedy = "install the newer version here too, or restore a backup"

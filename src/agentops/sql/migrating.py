@@ -17,9 +17,19 @@ _one_alembic: Final = Lock()
 """Alembic keeps the migration it is running in its modules, so one process runs one at a time."""
 
 
+def is_unknown(stored: str | None) -> bool:
+    """Whether a newer program has migrated the database; what it says of older ones is then to be read."""
+    return stored is not None and stored not in REVISIONS
+
+
+def as_known(stored: str, served_since: str) -> str:
+    """During an upgrade, a newer schema that still serves this program is as good as its own."""
+    return HEAD if served_since in REVISIONS else stored
+
+
 def at_head(stored: str | None) -> bool:
     """Whether there is nothing to migrate; refuses a database that a newer program has migrated."""
-    if stored is not None and stored not in REVISIONS:
+    if is_unknown(stored):
         raise StartError(
             f"the database is at schema revision {stored!r}, which this version of agentops does not know: "
             f"it knows up to {HEAD!r}. Install the newer version that migrated it, or restore a backup"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import delete, func, insert, select
 
 from agentops.core.errors import BadRequest
 from agentops.core.plugin import S
 from agentops.core.ports.health import Health
-from agentops.core.ports.storage import RunQuery, Storage
+from agentops.core.ports.storage import MARKS, RunQuery, Storage
+from agentops.core.records import now_ms
 from agentops.sql import runs
+from agentops.sql.tables import marks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from agentops.core.records import Run, Status
 
@@ -22,6 +27,14 @@ CURSOR: Final = r"(?:([0-9]{1,19})-)?([0-9]{1,18})"
 
 PRUNED_AT_ONCE: Final = 2000
 """Rows deleted in one transaction: few enough that an append never waits long for it."""
+
+
+async def all_of(some: Callable[[], Awaitable[int]]) -> int:
+    """Call it until it finds nothing more to do; return how much it did altogether."""
+    total = 0
+    while done := await some():
+        total += done
+    return total
 
 
 class SqlStorage(Storage[S]):
@@ -62,13 +75,35 @@ class SqlStorage(Storage[S]):
         event = int(after.rpartition("-")[2])
         async with self.read() as connection:
             pruned_to = await runs.pruned_to(connection, project)
-        return event < pruned_to or event > await self.last_id()
+        return event < pruned_to or event > await self.known(event)
+
+    async def forget(self, keep_ms: int) -> int:
+        now = now_ms()
+        newest = select(func.coalesce(func.max(marks.c.at), 0))
+        old = select(func.coalesce(func.max(marks.c.upto), 0)).where(marks.c.at <= now - keep_ms)
+        async with self.read() as connection:
+            marked_at, upto = (await connection.execute(select(newest.scalar_subquery(), old.scalar_subquery()))).one()
+        if marked_at <= now - keep_ms // MARKS:
+            last = await self._last_before_mark()
+            async with self.write() as connection:
+                await connection.execute(insert(marks).values(upto=last, at=now))
+        if not upto:
+            return 0
+        gone = await self._forget_to(upto)
+        async with self.write() as connection:
+            await connection.execute(delete(marks).where(marks.c.upto < upto))
+        return gone
 
     async def prune(self, project: str, run: str, keep: int) -> int:
-        total = 0
-        while gone := await self._prune_some(project, run, keep):
-            total += gone
-        return total
+        return await all_of(partial(self._prune_some, project, run, keep))
+
+    async def _last_before_mark(self) -> int:
+        """The newest id there is; a database in parts ends one here."""
+        return await self.last_id()
+
+    @abstractmethod
+    async def _forget_to(self, upto: int) -> int:
+        """Delete the events up to this id, as far as that can be done now."""
 
     @abstractmethod
     async def _prune_some(self, project: str, run: str, keep: int) -> int:

@@ -32,7 +32,10 @@ runs: Final = Table(
     Column("pruned_count", BigInteger, nullable=False),
     Column("pruned_to", BigInteger, nullable=False),
 )
-"""`event_count` counts all that was ever recorded; `pruned_to` is the highest id that retention removed."""
+"""`event_count` counts all that was ever recorded; `pruned_to` is the highest id that retention removed.
+
+Postgres adds `first_id`: before it, an append need not look for a key.
+"""
 
 events: Final = Table(
     "events",
@@ -43,7 +46,15 @@ events: Final = Table(
     Column("body", Text, nullable=False),
     Column("key", Text),
 )
-"""`body` is the JSON text as it was sent; Postgres adds `xid`, the transaction that stored the row."""
+"""`body` is the JSON text as it was sent; Postgres adds `xid`, the number of the transaction that stored the row."""
+
+marks: Final = Table(
+    "marks",
+    metadata,
+    Column("upto", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Up to this id, events were stored at that time or before."""
 
 users: Final = Table(
     "users",

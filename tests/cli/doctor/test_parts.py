@@ -27,12 +27,22 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("stored", [REVISIONS[0], "9999", None])
 async def test_a_schema_that_is_not_this_programs(folder: Folder, stored: str | None) -> None:
-    change = f"UPDATE agentops_revision SET version_num = '{stored}'" if stored else "DROP TABLE agentops_revision"
-    sql(await migrated(folder), change)
+    database = await migrated(folder)
+    sql(
+        database, f"UPDATE agentops_revision SET version_num = '{stored}'" if stored else "DROP TABLE agentops_revision"
+    )
+    sql(database, "UPDATE agentops_served_since SET revision = '9999'")
     finding = (await told(folder)).of("storage")
     assert finding["weight"] == "failing"
     assert f"revision {stored or 'none'!r}" in finding["what"]
     assert ("newer version" if stored == "9999" else "agentops migrate") in finding["remedy"]
+
+
+async def test_a_newer_schema_that_serves_this_program_too(folder: Folder) -> None:
+    sql(await migrated(folder), "UPDATE agentops_revision SET version_num = '9999'")
+    found = await told(folder)
+    assert found.found("failing") == []
+    assert "schema 9999, of a newer version, which serves this one too" in str(found.said)
 
 
 async def test_a_file_that_is_no_database(folder: Folder) -> None:

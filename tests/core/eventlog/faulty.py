@@ -36,6 +36,8 @@ class Faulty(Sqlite):
         self.gate.set()
         self.batches: list[int] = []
         self.pages = 0
+        self.life_number = 0
+        self.epochs_asked = 0
         self.cannot_prune: Exception | None = None
         self.answers_short = False
         self.pruned = asyncio.Event()
@@ -60,6 +62,11 @@ class Faulty(Sqlite):
     async def last_id(self, project: str | None = None, run: str | None = None) -> int:
         self._fail()
         return await super().last_id(project, run)
+
+    async def epoch(self) -> int:
+        self._fail()
+        self.epochs_asked += 1
+        return self.life_number
 
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
         self._fail()

@@ -13,6 +13,7 @@ from tests.core.eventlog.faulty import OPENING, PROJECT, Log, event, frame, open
 from tests.core.parts import until
 
 if TYPE_CHECKING:
+    from agentops.core.eventlog.stream import Stream
     from tests.core.eventlog.conftest import Start
 
 
@@ -192,3 +193,18 @@ async def test_pages_say_whether_there_is_more(log: Log) -> None:
     rest, no_more = await log.events.feed(PROJECT, first[-1].cursor, 2)
     assert [item.event.id for item in [*first, *rest]] == [1, 2, 3]
     assert (more, no_more) == (True, False)
+
+
+async def test_streams_end_when_the_database_is_another_one(start: Start) -> None:
+    """Their readers come again with what they have, and are told whether it is still there."""
+    async with start(EventSettings(poll_seconds=0.01)) as log:
+        streams: list[Stream[Any]] = [await opened(log, "r"), await opened_feed(log)]
+        await until(lambda: log.storage.epochs_asked)
+        assert not any(stream.ended for stream in streams)
+        log.storage.life_number += 1
+        await until(lambda: all(stream.ended for stream in streams))
+        again = await opened(log, "r")
+        asked = log.storage.epochs_asked
+        await until(lambda: log.storage.epochs_asked > asked + 1)
+        assert not again.ended
+        again.close()

@@ -36,6 +36,8 @@ class EventSettings(Settings):
 
     retention: NotNegative = 5000
     """Events kept in each run, the newest; 0 keeps all."""
+    retention_days: Annotated[float, Meta(ge=0)] = 0.0
+    """For how long events are kept, or up to a twentieth longer; 0 keeps them however old they are."""
     queue_events: Positive = 20_000
     queue_bytes: Positive = 64 * 1024 * 1024
     """What may wait for a commit; beyond either bound the answer is 503."""

@@ -37,7 +37,7 @@ class Hub:
         self._runs: dict[tuple[str, str], RunTopic] = {}
         self._feeds: dict[str, FeedTopic] = {}
         self._streams: set[Stream[Any]] = set()
-        self._newest = 0
+        self._epoch: int | None = None
         self._polled = 0
         self._draining = False
 
@@ -52,7 +52,6 @@ class Hub:
         """Take a ring: there is something to read, perhaps written by another instance."""
         if ring.project == CREDENTIALS:
             return
-        self._newest = max(self._newest, ring.upto)
         topic = self._runs.get((ring.project, ring.run))
         if topic is not None:
             topic.heard(ring.upto)
@@ -72,7 +71,7 @@ class Hub:
             if after is None:
                 cursor = await self._storage.last_id(project, run)
             else:
-                cursor = await self._not_from_the_future(after)
+                cursor = await self._storage.known(after)
                 if cursor != after:
                     opening += gap_frame(str(after), str(cursor + 1)).encode()
             return self._open(topic, cursor, opening)
@@ -130,16 +129,20 @@ class Hub:
             for topic in list(self._runs.values()) if newest != self._polled else ():
                 topic.heard(await self._storage.last_id(topic.project, topic.run))
             self._polled = newest
+        if self._streams:
+            await self._end_streams_of_another_epoch()
+
+    async def _end_streams_of_another_epoch(self) -> None:
+        """What their cursors stand behind may be lost: their readers come again, and are told."""
+        epoch = await self._storage.epoch()
+        if self._epoch not in (None, epoch):
+            for stream in self._streams:
+                stream.end()
+        self._epoch = epoch
 
     def _refuse_when_draining(self) -> None:
         if self._draining:
             raise Unavailable("the server is shutting down", code="draining")
-
-    async def _not_from_the_future(self, after: int) -> int:
-        """A cursor that no event ever had was given by another database: hold what is new, not what it hopes for."""
-        if after > self._newest:
-            self._newest = max(self._newest, await self._storage.last_id())
-        return min(after, self._newest)
 
     def _open(self, topic: Topic[C], cursor: C, opening: bytes) -> Stream[C]:
         stream = Stream(topic, cursor, self._settings.heartbeat_seconds, opening, self._close)

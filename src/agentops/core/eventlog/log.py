@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.eventlog.hub import Hub
-from agentops.core.eventlog.retention import Retention
+from agentops.core.eventlog.retention import Ageing, Retention
 from agentops.core.eventlog.writer import GroupCommit
 from agentops.core.forever import in_background
 from agentops.core.ports.bus import Ring
@@ -36,6 +36,7 @@ class EventLog:
         self._signals = signals
         self._writer = GroupCommit(storage, settings, signals, self._committed)
         self._retention = Retention(storage, settings.retention)
+        self._days = settings.retention_days
         self._hub = Hub(storage, signals, settings)
         self.follow = self._hub.follow
         self.follow_feed = self._hub.follow_feed
@@ -45,6 +46,8 @@ class EventLog:
     async def life(self) -> AsyncGenerator[None]:
         writer = asyncio.create_task(self._writer.run(), name="agentops writer")
         steps = {"retention": self._retention.step, "poll": self._hub.poll, "stalled": self._hub.close_stalled}
+        if self._days:
+            steps["ageing"] = Ageing(self._storage, self._days).step
         async with in_background(self._signals, steps):
             silence = self._bus.listen(self._hub.heard)
             try:

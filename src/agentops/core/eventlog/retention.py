@@ -1,12 +1,18 @@
-"""Keeps each run's newest events and deletes the others, behind the append and never in its way."""
+"""Keeps each run's newest events, and those that are not too old, behind the append and never in its way."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from agentops.core.ports.storage import MARKS
 
 if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
+
+
+DAY_MS: Final = 86_400_000
+LOOK_SECONDS: Final = 60.0
 
 
 class Retention:
@@ -42,3 +48,15 @@ class Retention:
                 raise
         self._work.clear()
         await self._work.wait()
+
+
+class Ageing:
+    """Its step deletes what is older than so many days, then rests."""
+
+    def __init__(self, storage: Storage, days: float) -> None:
+        self._storage = storage
+        self._keep_ms = max(1, int(days * DAY_MS))
+
+    async def step(self) -> None:
+        await self._storage.forget(self._keep_ms)
+        await asyncio.sleep(min(LOOK_SECONDS, self._keep_ms / 1000 / MARKS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from agentops.core.errors import Refusal
 from agentops.core.plugin import Kind, Plugin, S
@@ -13,6 +13,10 @@ from agentops.core.records import NewEvent, Run, Status, StoredEvent
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+MARKS: Final = 20
+"""Into how many pieces `forget` divides the time for which events are kept."""
 
 
 class Append(NamedTuple):
@@ -101,6 +105,14 @@ class Storage(Plugin[S]):
         """The newest id of a run (0 for an unknown one), or the newest that was ever given out."""
 
     @abstractmethod
+    async def known(self, after: int) -> int:
+        """The id itself, or the highest below it that this database may have given out and not lost since."""
+
+    @abstractmethod
+    async def epoch(self) -> int:
+        """Another number when the database is not the one it was: restored, or taken over by another server."""
+
+    @abstractmethod
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
         """Read over all runs in an order in which nothing appears later before a cursor; `None` is the start."""
 
@@ -128,6 +140,13 @@ class Storage(Plugin[S]):
     @abstractmethod
     async def prune(self, project: str, run: str, keep: int) -> int:
         """Delete what is not among the run's newest `keep`, in short transactions; return how many went."""
+
+    @abstractmethod
+    async def forget(self, keep_ms: int) -> int:
+        """Delete events that are older than this; return how many went. To be called now and then by every instance.
+
+        It may keep them for longer by a `MARKS`th.
+        """
 
     @abstractmethod
     async def overfull(self, keep: int) -> Sequence[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""Stores a batch of appends in one transaction, so that ids within a run commit in order.
+"""Stores a batch of appends by one call of a function in the database, which is a transaction of its own.
 
-The locks on the runs are advisory ones, taken before anything is written: unlike a row lock they give the
-transaction no number. It gets one when it first writes, when all its runs are its own, so that within a run the
-numbers of transactions grow as the ids do, and the feed, which goes by those numbers, never turns a run's order.
+The function locks the runs first, with advisory locks: unlike a row lock they give the transaction no number. It
+gets one when it first writes, when all its runs are its own, so that within a run the numbers of transactions grow
+as the ids do, and the feed, which goes by those numbers, never turns a run's order.
 """
 
 # pyright: basic
@@ -10,6 +10,8 @@ numbers of transactions grow as the ids do, and the feed, which goes by those nu
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,89 +19,41 @@ import asyncpg
 
 from agentops.core.errors import BadRequest, InternalError, Refusal, TooLarge, Unavailable
 from agentops.core.records import StoredEvent, default_title, now_ms
-from agentops.sql.batch import COLUMNS, KnownKeys, RunName, RunState, plan, refusal, wanted_keys
+from agentops.sql.batch import KnownKeys, RunName, RunState, plan, refusal
 from agentops.sql.postgres_server import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from agentops.core.ports.storage import Append, Appended
+    from agentops.core.records import Status
 
-# `OFFSET 0` keeps these look-ups one by one: joined freely, Postgres would go through all runs of the project,
-# or all events of the run, for each.
-_FIND_RUNS: Final = """
-    SELECT wanted.project, wanted.run, found.project, found.pk, found.last_id, found.kept
-    FROM unnest($1::text[], $2::text[]) AS wanted (project, run), LATERAL (
-        SELECT project, pk, last_id, event_count - pruned_count AS kept FROM runs
-        WHERE runs.project = (SELECT pk FROM projects WHERE name = wanted.project) AND runs.name = wanted.run OFFSET 0
-    ) AS found
-"""
-_MAKE_PROJECTS: Final = """
-    INSERT INTO projects (name) SELECT DISTINCT name FROM unnest($1::text[]) AS wanted (name) ORDER BY name
-    ON CONFLICT (name) DO NOTHING
-"""
-_MAKE_RUNS: Final = """
-    INSERT INTO runs (project, name, title, status, started_at)
-    SELECT p.pk, wanted.run, wanted.title, 'running', $4
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (project, run, title)
-    JOIN projects p ON p.name = wanted.project ORDER BY p.pk, wanted.run
-    ON CONFLICT (project, name) DO NOTHING
-"""
-_FIND_KEYS: Final = """
-    SELECT wanted.run, wanted.key, found.id, found.body
-    FROM unnest($1::bigint[], $2::text[]) AS wanted (run, key), LATERAL (
-        SELECT id, body FROM events WHERE events.run = wanted.run AND events.key = wanted.key OFFSET 0
-    ) AS found
-"""
-_TAKE_IDS: Final = "SELECT nextval('events_id') FROM generate_series(1, $1)"
-_STORE: Final = """
-    WITH added AS (
-        INSERT INTO events (id, project, run, body, key)
-        SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
-    )
-    UPDATE runs SET
-        last_id = changed.last_id,
-        event_count = event_count + changed.added,
-        status = coalesce(changed.status, runs.status),
-        ended_at = CASE
-            WHEN changed.status IS NULL THEN ended_at
-            WHEN changed.status = 'running' THEN NULL
-            ELSE coalesce(ended_at, $10)
-        END
-    FROM unnest($6::bigint[], $7::bigint[], $8::bigint[], $9::text[]) AS changed (pk, last_id, added, status)
-    WHERE runs.pk = changed.pk
-"""
+STORE: Final = "SELECT * FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+NoPart: Final = asyncpg.CheckViolationError
+"""The ids have outrun the parts of `events`: one is to be made."""
+_KNOWN: Final = ("known_places", "known_ids", "known_bodies")
 
 
 async def append_batch(connection: Any, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
-    """Commit all at once; if one cannot be stored, go back and store each by itself."""
+    """Commit all at once; if one cannot be stored, store each by itself."""
     refused = [refusal(append) for append in batch]
-    if not any(refused):
-        try:
-            await _begin(connection, batch)
-            appended = await _store(connection, batch)
-            await _commit(connection)
-        except Exception as error:
-            if _refusal_for(error) is None:
-                raise
-            await connection.execute("ROLLBACK")
-        else:
-            return appended
-    sound = [append for append, verdict in zip(batch, refused, strict=True) if verdict is None]
-    await _begin(connection, sound)
-    answers = [
-        verdict if verdict is not None else await _store_one(connection, append)
-        for append, verdict in zip(batch, refused, strict=True)
-    ]
-    await _commit(connection)
-    return answers
+    with _outcome_told(connection):
+        if not any(refused):
+            try:
+                return await store(connection, batch)
+            except Exception as error:
+                if _refusal_for(error) is None:
+                    raise
+        return [verdict or await _store_one(connection, append) for append, verdict in zip(batch, refused, strict=True)]
 
 
-async def _commit(connection: Any) -> None:
+@contextmanager
+def _outcome_told(connection: Any) -> Generator[None]:
+    """Say so where nobody can know whether it was committed: the answer to the one call did not come."""
     try:
-        await connection.execute("COMMIT")
+        yield
     except Exception as error:
-        if connection.is_closed() or isinstance(error, (TimeoutError, asyncpg.QueryCanceledError)):
+        if connection.is_closed() or isinstance(error, TimeoutError):
             raise Unavailable(
                 "the database was lost while it committed: the events may be stored, so send them again with a key",
                 code="outcome_unknown",
@@ -107,76 +61,74 @@ async def _commit(connection: Any) -> None:
         raise
 
 
-async def _begin(connection: Any, batch: Sequence[Append]) -> None:
-    """Lock the runs in an order that all instances share, so that none waits in a circle."""
-    locks = sorted({_lock_of(append.project, append.run) for append in batch})
-    await connection.execute("BEGIN")
-    await connection.execute("SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS wanted (key)", locks)
-
-
-def _lock_of(project: str, run: str) -> int:
-    name = f"{project}\0{run}".encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(name, digest_size=8, person=b"agentops-run").digest(), signed=True)
-
-
 async def _store_one(connection: Any, append: Append) -> Appended | Refusal:
-    await connection.execute("SAVEPOINT one")
     try:
-        answer: Appended | Refusal = (await _store(connection, [append]))[0]
+        return (await store(connection, [append]))[0]
     except Exception as error:
         verdict = _refusal_for(error)
         if verdict is None:
             raise
-        await connection.execute("ROLLBACK TO one")
-        answer = verdict
-    await connection.execute("RELEASE one")
-    return answer
+        return verdict
 
 
-async def _store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
-    states = await _run_states(connection, batch)
-    known = await _known_keys(connection, batch, states)
-    count = sum(len(append.events) for append in batch)
-    fresh = [row[0] for row in await connection.fetch(_TAKE_IDS, count)] if count else []
-    made = plan(batch, states, known, fresh)
-    changed = list(states.values())
-    width = len(COLUMNS)
-    await connection.execute(
-        _STORE,
-        *(made.values[column::width] for column in range(width)),
-        [state.pk for state in changed],
-        [state.last for state in changed],
-        [state.added for state in changed],
-        [state.status for state in changed],
+async def store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
+    """One trip: all or none of it is stored, and when this returns, it is committed."""
+    asked = _asked(batch)
+    runs = sorted(asked.statuses, key=lock_of)
+    places = {run: place for place, run in enumerate(runs, 1)}
+    stored = await connection.fetchrow(
+        STORE,
+        [lock_of(run) for run in runs],
+        [project for project, _ in runs],
+        [name for _, name in runs],
+        [default_title(name) for _, name in runs],
+        [asked.statuses[run] for run in runs],
         now_ms(),
+        [places[run] for run in asked.runs],
+        asked.bodies,
+        asked.keys if any(asked.keys) else None,
     )
-    return made.appended
+    states = {
+        run: RunState(0, place, last, kept)
+        for (run, place), last, kept in zip(places.items(), stored["last_ids"], stored["kept"], strict=True)
+    }
+    known: KnownKeys = {}
+    for place, id_, body in zip(*(stored[column] or () for column in _KNOWN), strict=True):
+        known[places[asked.runs[place - 1]], str(asked.keys[place - 1])] = StoredEvent(id_, body)
+    return plan(batch, states, known, stored["ids"] or ()).appended
 
 
-async def _run_states(connection: Any, batch: Sequence[Append]) -> dict[RunName, RunState]:
-    wanted = {(append.project, append.run) for append in batch}
-    states = await _find_runs(connection, wanted)
-    missing = sorted(wanted - states.keys())
-    if missing:
-        projects = [project for project, _ in missing]
-        runs = [run for _, run in missing]
-        await connection.execute(_MAKE_PROJECTS, projects)
-        await connection.execute(_MAKE_RUNS, projects, runs, [default_title(run) for run in runs], now_ms())
-        states |= await _find_runs(connection, set(missing))
-    return states
+def lock_of(run: RunName) -> int:
+    """All instances take the locks of their runs in the order of these, so that none waits in a circle."""
+    name = "\0".join(run).encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(name, digest_size=8, person=b"agentops-run").digest(), signed=True)
 
 
-async def _find_runs(connection: Any, wanted: set[RunName]) -> dict[RunName, RunState]:
-    rows = await connection.fetch(_FIND_RUNS, [project for project, _ in wanted], [run for _, run in wanted])
-    return {(row[0], row[1]): RunState(row[2], row[3], row[4], row[5]) for row in rows}
+@dataclass(slots=True)
+class _Asked:
+    """Of each event its run, its body and its key, each key of a run once; and which status the runs are to have."""
+
+    runs: list[RunName] = field(default_factory=list[RunName])
+    bodies: list[str] = field(default_factory=list[str])
+    keys: list[str | None] = field(default_factory=list["str | None"])
+    statuses: dict[RunName, Status | None] = field(default_factory=dict["RunName", "Status | None"])
 
 
-async def _known_keys(connection: Any, batch: Sequence[Append], states: dict[RunName, RunState]) -> KnownKeys:
-    wanted = {(states[name].pk, key) for name, keys in wanted_keys(batch).items() for key in keys}
-    if not wanted:
-        return {}
-    rows = await connection.fetch(_FIND_KEYS, [run for run, _ in wanted], [key for _, key in wanted])
-    return {(row[0], row[1]): StoredEvent(row[2], row[3]) for row in rows}
+def _asked(batch: Sequence[Append]) -> _Asked:
+    asked = _Asked()
+    seen: set[tuple[RunName, str]] = set()
+    for append in batch:
+        run = (append.project, append.run)
+        asked.statuses[run] = append.status or asked.statuses.get(run)
+        for body, key in append.events:
+            if key is not None:
+                if (run, key) in seen:
+                    continue
+                seen.add((run, key))
+            asked.runs.append(run)
+            asked.bodies.append(body)
+            asked.keys.append(key)
+    return asked
 
 
 def _refusal_for(error: Exception) -> Refusal | None:
@@ -185,6 +137,8 @@ def _refusal_for(error: Exception) -> Refusal | None:
         return TooLarge("this is larger than the database can hold")
     if isinstance(error, (ValueError, asyncpg.DataError)):
         return BadRequest("an event must be text that can be written as UTF-8")
+    if isinstance(error, NoPart):
+        return None
     if isinstance(error, asyncpg.PostgresError) and unavailable(error) is None:
         return InternalError("the database refused to store this")
     return None

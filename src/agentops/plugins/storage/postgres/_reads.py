@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from agentops.core.errors import BadRequest
 from agentops.core.ports.storage import FeedItem, Page
 from agentops.core.records import StoredEvent
+from agentops.plugins.storage.postgres._epochs import HORIZON
 from agentops.sql.storage import CURSOR
 from agentops.sql.text import storable
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from agentops.core.ports.storage import PageQuery
 
+# The plain `id > $3` lets Postgres leave out the parts before it when the query begins.
 _PAGE: Final = """
     WITH run AS MATERIALIZED (
         SELECT pk, last_id, greatest(pruned_to, CASE WHEN $6 > 0 AND event_count - pruned_count > $6 + $6 / 10 THEN
@@ -28,25 +30,25 @@ _PAGE: Final = """
         SELECT id, body FROM (
             SELECT id, body, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS before FROM (
                 SELECT id, body FROM events
-                WHERE events.run = run.pk AND id > greatest($3, run.hidden_to) ORDER BY id LIMIT $4
+                WHERE events.run = run.pk AND id > greatest($3, run.hidden_to) AND id > $3 ORDER BY id LIMIT $4
             ) AS limited
         ) AS measured WHERE before = 0 OR before < $5
     ) AS event ON true
     ORDER BY event.id
 """
-_FEED: Final = """
+_FEED: Final = f"""
     SELECT event.xid::text, r.name, event.id, event.body FROM (
         SELECT *, sum(octet_length(body)) OVER (ORDER BY xid, id) - octet_length(body) AS before FROM (
             SELECT xid, id, run, body FROM events
             WHERE project = (SELECT pk FROM projects WHERE name = $1) AND (xid, id) > ($2::text::xid8, $3)
-            AND xid < pg_snapshot_xmin(pg_current_snapshot())
+            AND xid < {HORIZON}
             ORDER BY xid, id LIMIT $4
         ) AS limited
     ) AS event JOIN runs r ON r.pk = event.run
     WHERE before = 0 OR before < $5
     ORDER BY event.xid, event.id
-"""
-_FEED_END: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+"""  # noqa: S608 - put together from what stands in this program
+_FEED_END: Final = f"SELECT ({HORIZON})::text"
 _POSITION: Final = """
     SELECT xid::text, id FROM events
     WHERE project = (SELECT pk FROM projects WHERE name = $1) AND id >= $2 ORDER BY id LIMIT 1

@@ -92,7 +92,7 @@ class Replica:
             self._lose(error)
             return
         before, self._primary = self._primary, Standing.of(row)
-        if before is not None and before.timeline != self._primary.timeline:
+        if before is not None and before.history != self._primary.history:
             self._pool.distrust()
         try:
             standing = Standing.of(await self._answer(lambda connection: connection.fetchrow(STANDBY)))

@@ -1,13 +1,17 @@
-"""The one connection that appends: opened again when it is lost, and never left inside a transaction."""
+"""The one connection that appends: opened again when it is lost, and given up when anything unforeseen happens."""
+
+# pyright: basic
+# (asyncpg ships no types)
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.core.errors import Unavailable
-from agentops.plugins.storage.postgres._append import append_batch
+from agentops.plugins.storage.postgres._append import NoPart, append_batch
 from agentops.sql.postgres_server import spoils, translated
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Append, Appended
     from agentops.plugins.storage.postgres._way import Way
 
+MakeRoom = Callable[[Any, int], Awaitable[None]]
+
 RUNS_AT_ONCE: Final = 200
 """Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
 GOODBYE_SECONDS: Final = 1.0
@@ -25,9 +31,11 @@ GOODBYE_SECONDS: Final = 1.0
 class Writer:
     """Appends one batch after the other."""
 
-    def __init__(self, way: Way, connection: Any) -> None:
+    def __init__(self, way: Way, connection: Any, make_room: MakeRoom) -> None:
+        """`make_room` is called when there is no part for so many ids."""
         self._way = way
         self._connection = connection
+        self._make_room = make_room
         self._turn = asyncio.Lock()
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
@@ -60,24 +68,25 @@ class Writer:
         with translated():
             await self._reconnect_if_lost()
             try:
-                return await append_batch(self._connection, part)
-            except BaseException as error:
-                await self._leave_transaction(error)
+                return await self._store(part)
+            except Unavailable as refusal:
+                if spoils(refusal):
+                    self._connection.terminate()
                 raise
+            except BaseException:
+                self._connection.terminate()
+                raise
+
+    async def _store(self, part: Sequence[Append]) -> Sequence[Appended | Refusal]:
+        try:
+            return await append_batch(self._connection, part)
+        except NoPart:
+            await self._make_room(self._connection, sum(len(append.events) for append in part))
+            return await append_batch(self._connection, part)
 
     async def _reconnect_if_lost(self) -> None:
         if self._connection.is_closed():
             self._connection = await self._way.connect()
-
-    async def _leave_transaction(self, error: BaseException) -> None:
-        """A connection that cannot even roll back is given up, and so is one on which nothing would be answered."""
-        if spoils(error):
-            self._connection.terminate()
-            return
-        try:
-            await self._connection.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001  whatever it is, the next append gets another connection
-            self._connection.terminate()
 
 
 def _parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:

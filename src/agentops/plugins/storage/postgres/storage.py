@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from agentops.core.forever import in_background
 from agentops.core.plugin import Settings
 from agentops.core.ports.health import Health
 from agentops.core.secret import Secret
-from agentops.plugins.storage.postgres import _diagnosis, _migrating, _reads
+from agentops.plugins.storage.postgres import _diagnosis, _epochs, _migrating, _parts, _reads
 from agentops.plugins.storage.postgres._addresses import problems_of
 from agentops.plugins.storage.postgres._horizon import Horizon
 from agentops.plugins.storage.postgres._pages import Pages
@@ -25,11 +26,11 @@ from agentops.plugins.storage.postgres._writer import Writer
 from agentops.sql import runs
 from agentops.sql.diagnosis import questions_on
 from agentops.sql.migrating import at_head, require_head
-from agentops.sql.postgres_server import Server, numbered
+from agentops.sql.postgres_server import Server, numbered, translated
 from agentops.sql.storage import SqlStorage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from agentops.core.errors import Refusal
@@ -57,6 +58,8 @@ class PostgresSettings(Settings):
     """How long a request waits for one of them; then it is answered 503."""
     connect_timeout_seconds: Seconds = 10.0
     statement_timeout_seconds: Seconds = 30.0
+    part_events: Positive = 100_000_000
+    """Ids in each part of `events`; with `events.retention_days`, parts are begun anew more often, and dropped."""
     migrate: bool = True
     """Bring the schema up to date at start; without it, `agentops migrate` does."""
 
@@ -86,15 +89,18 @@ class Postgres(SqlStorage[PostgresSettings]):
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[Postgres]:
-        connection = await self._server.connect_at_start()
-        try:
-            await self._prepare_schema(await _migrating.stored_revision(connection))
-        except BaseException:
-            connection.terminate()
-            raise
-        way = Way(self._server.connect)
-        self._writer = Writer(way, connection)
-        self._pool = Pool(way.connect, self.settings.pool_size, self.settings.pool_timeout_seconds)
+        server, part_events = self._server, self.settings.part_events
+        recognise = partial(_epochs.recognise, part_events=part_events, signals=rungs.signals)
+
+        async def make_room(connection: Any, count: int) -> None:
+            await _parts.make_room(connection, part_events, count=count)
+
+        async def connect_to_append() -> Any:
+            return await _prepared(await server.connect(), recognise)
+
+        connection = await _prepared(await server.connect_at_start(), self._prepare_schema, recognise)
+        self._writer = Writer(Way(connect_to_append), connection, make_room)
+        self._pool = Pool(Way(server.connect).connect, self.settings.pool_size, self.settings.pool_timeout_seconds)
         self._replica = self._replica_told_to(rungs.signals)
         self._pages = Pages(self._pool, self._replica, rungs.signals)
         steps = {"feed.horizon": Horizon(self, rungs.signals).step}
@@ -129,6 +135,14 @@ class Postgres(SqlStorage[PostgresSettings]):
         async with self._pool.driver() as connection:
             return await _reads.last_id(connection, project, run)
 
+    async def known(self, after: int) -> int:
+        async with self._pool.driver() as connection:
+            return await _epochs.known(connection, after)
+
+    async def epoch(self) -> int:
+        async with self._pool.driver() as connection:
+            return await _epochs.number(connection)
+
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
         return await self._pages.feed(project, after, limit, max_bytes)
 
@@ -136,6 +150,17 @@ class Postgres(SqlStorage[PostgresSettings]):
         async with self.write() as connection:
             pk = await runs.key_of(connection, project, run)
             return 0 if pk is None else await prune_some(connection, pk, keep)
+
+    async def _last_before_mark(self) -> int:
+        async with self._upkeep() as connection:
+            return await _parts.begin_next(connection, self.settings.part_events)
+
+    async def _forget_to(self, upto: int) -> int:
+        async with self._pool.driver() as connection:
+            if not any(part.end <= upto + 1 for part in await _parts.parts(connection)):
+                return 0
+        async with self._upkeep() as connection:
+            return await _parts.drop_to(connection, upto)
 
     async def feed_end(self, project: str) -> str:
         async with self._pool.driver() as connection:
@@ -167,8 +192,31 @@ class Postgres(SqlStorage[PostgresSettings]):
         size, timeout = self.settings.pool_size, self.settings.replica_timeout_seconds
         return Replica(self._standby, size, timeout, self, signals)
 
-    async def _prepare_schema(self, stored: str | None) -> None:
+    @asynccontextmanager
+    async def _upkeep(self) -> AsyncGenerator[Any]:
+        """A connection for what may take longer than a request, as long as no other instance is at it."""
+        with translated():
+            connection = await self._server.connect_patiently()
+            try:
+                await connection.execute("SELECT pg_advisory_lock($1)", _parts.UPKEEP_LOCK)
+                yield connection
+            finally:
+                connection.terminate()
+
+    async def _prepare_schema(self, connection: Any) -> None:
+        stored = await _migrating.stored_revision(connection)
         if not self.settings.migrate:
             require_head(stored)
         elif not at_head(stored):
             await _migrating.migrate(self._server)
+
+
+async def _prepared(connection: Any, *steps: Callable[[Any], Awaitable[None]]) -> Any:
+    """The connection after these; it is not left open when one fails."""
+    try:
+        for step in steps:
+            await step(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from agentops.core.errors import StartError
 from agentops.plugins.storage.sqlite._connections import connect, use_write_ahead_log
-from agentops.sql.migrating import at_head, require_head, upgrade
-from agentops.sql.migrations import STORED_REVISION, VERSION_TABLE
+from agentops.sql.migrating import as_known, at_head, is_unknown, require_head, upgrade
+from agentops.sql.migrations import SERVED_SINCE, STORED_REVISION, VERSION_TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,9 @@ def _stored_revision(connection: sqlite3.Connection) -> str | None:
     if connection.execute(table, (VERSION_TABLE,)).fetchone() is None:
         return None
     row = connection.execute(STORED_REVISION).fetchone()
-    return str(row[0]) if row is not None else None
+    if row is None or not is_unknown(row[0]):
+        return None if row is None else str(row[0])
+    return as_known(row[0], connection.execute(SERVED_SINCE).fetchone()[0])
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,10 @@ from agentops.plugins.storage.sqlite._connections import (
     translated,
     writer_pragmas,
 )
-from agentops.plugins.storage.sqlite._prune import prune_some
+from agentops.plugins.storage.sqlite._prune import forget_some, prune_some
 from agentops.plugins.storage.sqlite._threads import READERS, Threads
 from agentops.sql.diagnosis import questions_on
-from agentops.sql.storage import SqlStorage
+from agentops.sql.storage import SqlStorage, all_of
 from agentops.sql.text import storable
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Sqlite(SqlStorage[SqliteSettings]):
             await asyncio.to_thread(_migrating.require_migrated, self.path)
         pragmas = writer_pragmas(self.settings.synchronous)
         self._writing = asyncio.Lock()
+        self._newest = 0
         self._writer = Threads(1, "sqlite-writer", lambda: connect(self.path, "rw", pragmas))
         self._readers = Threads(READERS, "sqlite-reader", lambda: connect(self.path, "ro"))
         self._checkpoints = Checkpoints(
@@ -135,6 +137,22 @@ class Sqlite(SqlStorage[SqliteSettings]):
             return 0
         async with self._writing:
             return await self._writer.run(prune_some, project, run, keep)
+
+    async def _forget_to(self, upto: int) -> int:
+        return await all_of(partial(self._forget_some, upto))
+
+    async def _forget_some(self, upto: int) -> int:
+        async with self._writing:
+            return await self._writer.run(forget_some, upto)
+
+    async def known(self, after: int) -> int:
+        if after > self._newest:
+            self._newest = await self.last_id()
+        return min(after, self._newest)
+
+    async def epoch(self) -> int:
+        """A file that is put in the place of another is not noticed."""
+        return 0
 
     async def page(self, query: PageQuery) -> Page:
         return await self._readers.run(_reads.page, query)

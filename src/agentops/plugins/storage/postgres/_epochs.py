@@ -1,0 +1,101 @@
+"""The lives of a database: a new one begins when it was restored, or when another server took it over.
+
+Numbers of transactions and ids are not what they were then: what came after the dump was lost with them, and both
+would be given a second time. So a new epoch counts both from further on. An old cursor keeps its place before all
+that is new, and one that stands in what was lost is recognised.
+"""
+
+# pyright: basic
+# (asyncpg ships no types)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from agentops.core.records import now_ms
+from agentops.plugins.storage.postgres._parts import changing, make_room
+
+if TYPE_CHECKING:
+    from agentops.core.signals import Signals
+
+XIDS: Final = 2**44
+"""Numbers of transactions in an epoch: at ten thousand a second they last for half a century."""
+LOST_IDS: Final = 2**32
+"""Ids that are left out between two epochs: more than can have been given after the dump."""
+
+NUMBER: Final = "(SELECT coalesce(max(number), 0) FROM epochs)"
+HORIZON: Final = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {XIDS} * {NUMBER})::text)::xid8"
+"""Below it, no transaction of this epoch is open any more."""
+
+# Of the cluster, of the database in it, and of the line of its history, which a standby that takes over leaves.
+IDENTITY: Final = """
+    SELECT concat_ws('/',
+        (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid FROM pg_database WHERE datname = current_database()),
+        left(pg_walfile_name(pg_current_wal_lsn()), 8)
+    )
+"""
+_LAST: Final = "SELECT number, identity FROM epochs ORDER BY number DESC LIMIT 1"
+_BEGIN: Final = """
+    INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (number) DO UPDATE SET identity = excluded.identity
+"""
+_NEWEST: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id"
+_KNOWN: Final = """
+    SELECT least(
+        $1,
+        (SELECT last_id FROM epochs WHERE $1 > last_id AND $1 < first_id),
+        (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id)
+    )
+"""
+
+
+class Epoch(NamedTuple):
+    number: int
+    identity: str
+
+
+async def recognise(connection: Any, part_events: int, signals: Signals) -> None:
+    """Before anything is appended: begin a new epoch if this is not the database that the last one was on.
+
+    A database that never held an event may be moved about.
+    """
+    identity = await connection.fetchval(IDENTITY)
+    if (await _last(connection)).identity == identity:
+        return
+    async with changing(connection):
+        last = await _last(connection)
+        if last.identity == identity:
+            return
+        newest = await connection.fetchval(_NEWEST)
+        number = last.number + 1 if newest and last is not _NONE else 0
+        first = newest + LOST_IDS if number else newest + 1
+        await connection.execute(_BEGIN, number, now_ms(), identity, newest, first)
+        if not number:
+            return
+        await connection.execute(f"ALTER TABLE events ALTER COLUMN xid SET DEFAULT {_numbered_on(number)}")
+        await make_room(connection, part_events, first)
+        await connection.execute("SELECT setval('events_id', $1)", first - 1)
+    meaning = "this database was restored, or another server took it over: streams are told where events may be lost"
+    signals.event("database.changed", "warning", epoch=number, last_id=newest, meaning=meaning)
+
+
+async def number(connection: Any) -> int:
+    return int(await connection.fetchval(f"SELECT {NUMBER}"))
+
+
+async def known(connection: Any, after: int) -> int:
+    """The id itself, or the highest below it that was not lost with the end of an epoch."""
+    return int(await connection.fetchval(_KNOWN, after))
+
+
+async def _last(connection: Any) -> Epoch:
+    row = await connection.fetchrow(_LAST)
+    return _NONE if row is None else Epoch(*row)
+
+
+def _numbered_on(number: int) -> str:
+    return f"((pg_current_xact_id()::text::bigint + {number * XIDS})::text)::xid8"
+
+
+_NONE: Final = Epoch(-1, "")
