@@ -17,7 +17,7 @@ from agentops.core.rungs import Rungs
 from agentops.core.signals import Signals
 from agentops.plugins.bus.memory import Memory
 from agentops.plugins.storage.postgres import Postgres, _replica, _replica_diagnosis
-from agentops.plugins.storage.postgres._replica import Lag
+from agentops.plugins.storage.postgres._replica import Lag, Replica
 from agentops.plugins.storage.postgres._replica_diagnosis import replica
 from agentops.plugins.storage.postgres._standing import Standing, Unfit, require_fit
 from tests.core.eventlog.faulty import read
@@ -25,7 +25,7 @@ from tests.core.parts import Kept, until
 from tests.durability.own_postgres import own_postgres_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
     from tests.conftest import PostgresServer
@@ -328,13 +328,26 @@ async def test_what_is_no_standby_is_not_asked(primary: OwnPostgres, fresh_postg
         assert (await made.storage.health()).details == {"replica": "ConnectionRefusedError"}
 
 
+async def test_a_primary_that_does_not_say_what_it_is_has_no_replica(both: Read) -> None:
+    class NoPrimary:
+        async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
+            raise asyncpg.ObjectNotInPrerequisiteStateError("recovery is in progress")
+
+    server = both.storage._standby
+    assert server is not None
+    replica = Replica(server, 1, TIMEOUT, NoPrimary(), both.signals)
+    await replica._look()
+    assert await both.out_of_use() == "ObjectNotInPrerequisiteStateError"
+    await replica.close()
+
+
 async def test_another_database_of_the_standby_is_not_asked(primary: OwnPostgres, standby: Standby) -> None:
     await primary.run("CREATE DATABASE other TEMPLATE template0")
     other = primary.url.replace("/postgres?", "/other?")
     await Postgres(url=Secret(other)).migrate()
     await caught_up(primary, standby)
     async with reading(primary.url, standby.url.replace("/postgres?", "/other?")) as made:
-        assert await made.out_of_use() == "it is another database of the same server"
+        assert await made.out_of_use() == "it is a standby of another database or server"
 
 
 async def test_the_doctor_says_how_far_behind_it_is(
@@ -397,16 +410,17 @@ async def test_a_replica_that_is_promoted_is_not_asked_any_more(
 @pytest.mark.parametrize(
     ("differs", "why"),
     [
-        ({"timeline": None}, "not a standby"),
-        ({"system": "2"}, "another server"),
-        ({"database": 2}, "another database"),
-        ({"timeline": 2}, "timeline 2 and the primary on 1"),
+        ({"is_standby": False}, "not a standby"),
+        ({"database": "2/1"}, "another database or server"),
+        ({"history": "1/1/00000001"}, "has not followed"),
+        ({"history": ""}, "has not followed"),
         ({"revision": "0002"}, "schema is '0002'"),
     ],
-    ids=["promoted", "stranger", "database", "other-past", "older-schema"],
+    ids=["promoted", "stranger", "other-past", "no-past", "older-schema"],
 )
 def test_what_does_not_have_the_past_of_the_primary_is_not_fit(differs: dict[str, Any], why: str) -> None:
-    primary = Standing("1", 1, "0001", 1, 100, None)
-    require_fit(primary._replace(come_to=50), primary)
+    primary = Standing(False, "1/1", "1/1/00000002", "0001", 100, None)
+    standby = primary._replace(is_standby=True, come_to=50)
+    require_fit(standby, primary)
     with pytest.raises(Unfit, match=why):
-        require_fit(primary._replace(**differs), primary)
+        require_fit(standby._replace(**differs), primary)

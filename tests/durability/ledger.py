@@ -41,7 +41,7 @@ class Ledger:
         self.stored: set[str] = set()
         """Every mark that was acknowledged; it must be there once."""
         self.doubtful: set[str] = set()
-        """Marks without a key whose POST was cut off: they may be there once, or not at all."""
+        """Marks of a POST that was cut off and not sent again: they may be there once, or not at all."""
         self._news = asyncio.Event()
 
     def acknowledge(self, sent: Sent, first: int, last: int) -> None:
@@ -128,10 +128,10 @@ class Producer:
                 assert "retry-after" in answer.headers
                 self._refusals += 1
                 self._refused.set()
-                if self.stopping:
-                    return
-                if not sent.keyed and self._unsure:
+                if self._unsure and (self.stopping or not sent.keyed):
                     self._ledger.doubtful.update(sent.marks)
+                    return
+                if self.stopping:
                     return
                 continue
             assert answer.status == 201, answer

@@ -28,7 +28,7 @@ HORIZON: Final = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {XI
 """Below it, no transaction of this epoch is open any more."""
 
 # Of the cluster, of the database in it, and of the line of its history, which a standby that takes over leaves.
-_IDENTITY: Final = """
+IDENTITY: Final = """
     SELECT concat_ws('/',
         (SELECT system_identifier FROM pg_control_system()),
         (SELECT oid FROM pg_database WHERE datname = current_database()),
@@ -60,7 +60,7 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
 
     A database that never held an event may be moved about.
     """
-    identity = await connection.fetchval(_IDENTITY)
+    identity = await connection.fetchval(IDENTITY)
     if (await _last(connection)).identity == identity:
         return
     async with changing(connection):

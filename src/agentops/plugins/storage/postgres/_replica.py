@@ -64,7 +64,7 @@ class Replica:
         details: dict[str, Any] = {"replica": self._lost or "in use"}
         if self._lost is None:
             details["replica_behind_seconds"] = round(self._seconds, 1)
-        is_well = self._lost is None and self._seconds < BEHIND_SECONDS
+        is_well = not self._told_lost and self._seconds < BEHIND_SECONDS
         return Health("healthy" if is_well else "degraded", details)
 
     async def ask(self, question: Callable[[Any], Awaitable[T]]) -> T | None:
@@ -86,9 +86,13 @@ class Replica:
 
     async def _look(self) -> None:
         """The primary first: whatever has been replayed by then is all that there was."""
-        (row,) = await self._reads.read_rows(PRIMARY)
+        try:
+            (row,) = await self._reads.read_rows(PRIMARY)
+        except asyncpg.PostgresError as error:  # it may not be asked what it is, so there is nothing to compare
+            self._lose(error)
+            return
         before, self._primary = self._primary, Standing.of(row)
-        if before is not None and before.timeline != self._primary.timeline:
+        if before is not None and before.history != self._primary.history:
             self._pool.distrust()
         try:
             standing = Standing.of(await self._answer(lambda connection: connection.fetchrow(STANDBY)))

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Append, Appended
     from agentops.plugins.storage.postgres._way import Way
 
-Prepare = Callable[[Any], Awaitable[None]]
 MakeRoom = Callable[[Any, int], Awaitable[None]]
 
 RUNS_AT_ONCE: Final = 200
@@ -32,11 +31,10 @@ GOODBYE_SECONDS: Final = 1.0
 class Writer:
     """Appends one batch after the other."""
 
-    def __init__(self, way: Way, connection: Any, prepare: Prepare, make_room: MakeRoom) -> None:
-        """`prepare` is called with each new connection, `make_room` when there is no part for so many ids."""
+    def __init__(self, way: Way, connection: Any, make_room: MakeRoom) -> None:
+        """`make_room` is called when there is no part for so many ids."""
         self._way = way
         self._connection = connection
-        self._prepare = prepare
         self._make_room = make_room
         self._turn = asyncio.Lock()
 
@@ -83,15 +81,8 @@ class Writer:
             return await append_batch(self._connection, part)
 
     async def _reconnect_if_lost(self) -> None:
-        if not self._connection.is_closed():
-            return
-        connection = await self._way.connect()
-        try:
-            await self._prepare(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        self._connection = connection
+        if self._connection.is_closed():
+            self._connection = await self._way.connect()
 
 
 def _parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:

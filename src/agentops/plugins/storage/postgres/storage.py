@@ -31,7 +31,7 @@ from agentops.sql.postgres_server import Server, numbered, translated
 from agentops.sql.storage import SqlStorage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from agentops.core.errors import Refusal
@@ -91,22 +91,18 @@ class Postgres(SqlStorage[PostgresSettings]):
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[Postgres]:
-        part_events = self.settings.part_events
-        prepare = partial(_epochs.recognise, part_events=part_events, signals=rungs.signals)
+        server, part_events = self._server, self.settings.part_events
+        recognise = partial(_epochs.recognise, part_events=part_events, signals=rungs.signals)
 
         async def make_room(connection: Any, count: int) -> None:
             await _parts.make_room(connection, part_events, count=count)
 
-        connection = await self._server.connect_at_start()
-        try:
-            await self._prepare_schema(await _migrating.stored_revision(connection))
-            await prepare(connection)
-        except BaseException:
-            connection.terminate()
-            raise
-        way = Way(self._server.connect)
-        self._writer = Writer(way, connection, prepare, make_room)
-        self._pool = Pool(way.connect, self.settings.pool_size, self.settings.pool_timeout_seconds)
+        async def connect_to_append() -> Any:
+            return await _prepared(await server.connect(), recognise)
+
+        connection = await _prepared(await server.connect_at_start(), self._prepare_schema, recognise)
+        self._writer = Writer(Way(connect_to_append), connection, make_room)
+        self._pool = Pool(Way(server.connect).connect, self.settings.pool_size, self.settings.pool_timeout_seconds)
         self._replica = self._replica_told_to(rungs.signals)
         self._pages = Pages(self._pool, self._replica, rungs.signals)
         steps = {"feed.horizon": Horizon(self, rungs.signals).step}
@@ -212,8 +208,20 @@ class Postgres(SqlStorage[PostgresSettings]):
             finally:
                 connection.terminate()
 
-    async def _prepare_schema(self, stored: str | None) -> None:
+    async def _prepare_schema(self, connection: Any) -> None:
+        stored = await _migrating.stored_revision(connection)
         if not self.settings.migrate:
             require_head(stored)
         elif not at_head(stored):
             await _migrating.migrate(self._server)
+
+
+async def _prepared(connection: Any, *steps: Callable[[Any], Awaitable[None]]) -> Any:
+    """The connection after these; it is not left open when one fails."""
+    try:
+        for step in steps:
+            await step(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
