@@ -20,6 +20,7 @@ class Scale:
     pages: int
     help_calls: int
     auth_calls: int
+    idle_seconds: float
 
 
 FULL: Final = Scale(
@@ -33,6 +34,7 @@ FULL: Final = Scale(
     pages=300,
     help_calls=5,
     auth_calls=5000,
+    idle_seconds=8,
 )
 QUICK: Final = Scale(
     rounds=1,
@@ -45,4 +47,5 @@ QUICK: Final = Scale(
     pages=10,
     help_calls=1,
     auth_calls=50,
+    idle_seconds=0.2,
 )

@@ -32,5 +32,9 @@ class Setup:
     def server(self, *settings: str, engine: Engine | None = None) -> AbstractAsyncContextManager[Server]:
         return agentops(self.cores, self.folder, engine or self.engines[0], *settings)
 
+    def workers(self, count: int, *settings: str) -> AbstractAsyncContextManager[Server]:
+        """A server beside others, or of several processes, on whatever cores there are."""
+        return agentops(self.cores.shared, self.folder, self.engines[0], *settings, workers=count)
+
     def bare_server(self, engine: Engine) -> AbstractAsyncContextManager[Server]:
         return bare_asgi(self.cores, self.folder, engine)

@@ -34,7 +34,7 @@ def _fields(result: Result) -> Mapping[str, object]:
         "engine": result.engine,
         "measured": result.value,
         "unit": result.unit,
-        result.goal.kind: result.goal.bound,
+        **({result.goal.kind: result.goal.bound} if result.goal else {}),
         "ok": result.is_met,
         "rounds": list(result.rounds),
         "note": result.note,
@@ -42,13 +42,18 @@ def _fields(result: Result) -> Mapping[str, object]:
 
 
 def _cells(result: Result) -> Sequence[str]:
-    bound = f"{'≥' if result.goal.kind == 'at least' else '≤'} {_number(result.goal.bound, result.unit)}"
+    bound = bound_of(result)
     rounds = " ".join(_digits(value, result.unit) for value in result.rounds)
-    verdict = "ok" if result.is_met else "short"
-    return (result.name, result.engine, _number(result.value, result.unit), bound, verdict, rounds, result.note)
+    verdict = "" if result.goal is None else "ok" if result.is_met else "short"
+    return (result.name, result.engine, number(result.value, result.unit), bound, verdict, rounds, result.note)
 
 
-def _number(value: float, unit: Unit) -> str:
+def bound_of(result: Result) -> str:
+    goal = result.goal
+    return "" if goal is None else f"{'≥' if goal.kind == 'at least' else '≤'} {number(goal.bound, result.unit)}"
+
+
+def number(value: float, unit: Unit) -> str:
     return f"{_digits(value, unit)}{unit}" if unit == "/s" else f"{_digits(value, unit)} {unit}"
 
 

