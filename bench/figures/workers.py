@@ -1,4 +1,4 @@
-"""Posts and arrays on Postgres, by one worker and by four that share two cores with the database and the load."""
+"""Posts and arrays, by one worker and by several that share two cores with the database and the load."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from bench.numbers import median, percentile
 from bench.results import Result, at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bench.cluster import BusName, Cluster, StorageName
     from bench.load import Load
+    from bench.scale import Scale
     from bench.setup import Setup
 
 _POST_CONNECTIONS: Final = 32
@@ -31,19 +32,19 @@ class _Kind(NamedTuple):
     has_goal: bool
 
 
-_KINDS: Final = (
-    _Kind("Postgres, 1 worker", 1, "memory", "postgres", has_goal=False),
-    _Kind("Postgres, 4 workers, bus on Postgres", 4, "postgres", "postgres", has_goal=True),
-    _Kind("Postgres, 4 workers, bus on Redis", 4, "redis", "postgres", has_goal=True),
-    _Kind("SQLite, 4 workers, bus on Redis", 4, "redis", "sqlite", has_goal=False),
-)
-
-
 async def measure(setup: Setup) -> Sequence[Result]:
     with cluster(setup, "workers") as started:
         if started is None:
             return []
-        return [result for kind in _KINDS for result in await _of(kind, started)]
+        return [result for kind in _kinds(setup.scale) for result in await _of(kind, started)]
+
+
+def _kinds(scale: Scale) -> Iterator[_Kind]:
+    several = f"{scale.workers} workers, bus on"
+    yield _Kind("Postgres, 1 worker", 1, "memory", "postgres", has_goal=False)
+    for bus in scale.buses:
+        yield _Kind(f"Postgres, {several} {bus.title()}", scale.workers, bus, "postgres", has_goal=True)
+    yield _Kind(f"SQLite, {several} Redis", scale.workers, "redis", "sqlite", has_goal=False)
 
 
 async def _of(kind: _Kind, started: Cluster) -> Sequence[Result]:
