@@ -41,7 +41,7 @@ def svg(sweep: Sweep) -> str:
     across = _Axis(_ticks(sweep.sizes, steps=(1,)), _LEFT, _RIGHT)
     values = [value for line in sweep.lines.values() for value in line]
     up = _Axis(_ticks(values, steps=(1, 2, 5)), _BOTTOM, _TOP)
-    unit = "a second" if sweep.unit == "/s" else sweep.unit
+    unit = "per second" if sweep.unit == "/s" else sweep.unit
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
         f"<title>{escape(sweep.title)}</title>",

@@ -37,7 +37,7 @@ def test_a_quick_run_produces_every_figure(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     command = [sys.executable, "-m", "bench", "--quick", "--folder", str(tmp_path), "--json", str(report)]
     run = subprocess.run(
-        [*command, "--page", str(page)], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+        [*command, "--page", str(page)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     assert run.returncode == 0, run.stderr
     everything = json.loads(report.read_text())
