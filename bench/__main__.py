@@ -17,6 +17,8 @@ from bench.failed import Failed
 from bench.figures import FIGURES
 from bench.machine import describe
 from bench.measured import Measured
+from bench.postgres import Postgres, postgres
+from bench.redis import redis_version
 from bench.report import write
 from bench.scale import FULL, QUICK
 from bench.setup import Setup
@@ -46,9 +48,10 @@ def main() -> int:
     cores.take_load()
     with tempfile.TemporaryDirectory(prefix="agentops-bench-", dir=asked.folder) as folder:
         today = datetime.now(tz=UTC).date().isoformat()
-        measured = Measured(today, asked.quick, describe(cores, Path(folder)))
-        setup = Setup(QUICK if asked.quick else FULL, cores, Path(folder), _ENGINES[asked.engine])
-        uvloop.run(_measure(setup, asked.only or [*FIGURES, *SWEEPS], measured))
+        with postgres(cores) as server:
+            measured = Measured(today, asked.quick, describe(cores, Path(folder), _servers(server)))
+            setup = Setup(QUICK if asked.quick else FULL, cores, Path(folder), _ENGINES[asked.engine], server)
+            uvloop.run(_measure(setup, asked.only or [*FIGURES, *SWEEPS], measured))
     if asked.json is not None:
         asked.json.write_text(as_json(measured), encoding="utf-8")
     print(as_text(measured))
@@ -57,6 +60,12 @@ def main() -> int:
         write(page, measured)
         print(f"\nwritten: {page}")
     return 1 if measured.missing else 0
+
+
+def _servers(database: Postgres | None) -> Sequence[str]:
+    """Those that the servers stand before."""
+    versions = {"Postgres": database.version if database else None, "Redis": redis_version()}
+    return [f"{name} {version}" for name, version in versions.items() if version]
 
 
 def _page(asked: argparse.Namespace) -> Path | None:

