@@ -53,7 +53,7 @@ coverage: $(VENV)/.dev ## Run the tests and hold the core to complete branch cov
 docs: $(VENV)/.dev ## Build the documentation into site/, its reference made from the code
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 
-bench: $(VENV)/.dev ## Measure what the documentation claims about speed and memory
+bench: $(VENV)/.dev ## Measure speed and memory, and write docs/reference/benchmarks.md (half an hour; ARGS=--quick tries it)
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/.lock ## Renew requirements/*.txt from pyproject.toml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bench.failed import Failed
@@ -87,9 +88,10 @@ def _content_length(data: bytes, head_end: int) -> int:
 
 
 @asynccontextmanager
-async def connected(address: Address, count: int) -> AsyncIterator[list[Connection]]:
+async def connected(count: int, *addresses: Address) -> AsyncIterator[list[Connection]]:
+    """So many connections, to each of the addresses in turns."""
     loop = asyncio.get_running_loop()
-    opened = [await loop.create_connection(Connection, *address) for _ in range(count)]
+    opened = [await loop.create_connection(Connection, *address) for address in islice(cycle(addresses), count)]
     connections = [connection for _, connection in opened]
     try:
         yield connections
@@ -100,5 +102,5 @@ async def connected(address: Address, count: int) -> AsyncIterator[list[Connecti
 
 async def ask_once(address: Address, request: bytes) -> bytes:
     """The body of an answer that must be 200."""
-    async with connected(address, 1) as (connection,):
+    async with connected(1, address) as (connection,):
         return await connection.ask_for(200, request)

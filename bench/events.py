@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import repeat
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,6 +13,8 @@ from bench.failed import Failed
 from bench.load import steady
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.server import Server
 
 _EVENT: Final = (
@@ -21,6 +23,7 @@ _EVENT: Final = (
 )
 KEEP_ALL: Final = "events.retention=0"
 """The setting for runs that are longer than what is kept by default."""
+_KEPT: Final = 5000
 _STOCK_AT_ONCE: Final = 1000
 _STOCK_CONNECTIONS: Final = 2
 _STOCK_SECONDS: Final = 120
@@ -35,6 +38,11 @@ def event() -> str:
     return _EVENT % time.perf_counter_ns()
 
 
+def stored_event() -> str:
+    """As it is kept: without its id and its run."""
+    return f'{{"ts":{time.time_ns() // 1_000_000},{event()[1:]}'
+
+
 def post_one(run: str) -> bytes:
     return post(f"/api/runs/{run}/events", event())
 
@@ -43,16 +51,22 @@ def post_array(run: str, count: int) -> bytes:
     return post(f"/api/runs/{run}/events", f"[{','.join([event()] * count)}]")
 
 
-async def stock(server: Server, run: str, count: int) -> None:
+def short_runs(name: str, events: int) -> Iterator[bytes]:
+    """Arrays of so many events for one run after the other, none of which outgrows what is kept by default."""
+    for number in count():
+        yield from repeat(post_array(f"{name}-{number}", events), _KEPT // events)
+
+
+async def stock(server: Server, run: str, events: int) -> None:
     """Store so many events in one run, as fast as it takes them."""
     requests = [repeat(post_array(run, _STOCK_AT_ONCE))] * _STOCK_CONNECTIONS
-    await steady(server, requests, seconds=_STOCK_SECONDS, most=count // _STOCK_AT_ONCE)
-    await require_stored(server, count)
+    await steady(server, requests, seconds=_STOCK_SECONDS, most=events // _STOCK_AT_ONCE)
+    await require_stored(server, events)
 
 
-async def require_stored(server: Server, count: int) -> None:
+async def require_stored(server: Server, events: int) -> None:
     """Every event that was acknowledged is there, and no other."""
     runs = msgspec.json.decode(await ask_once(server.address, get("/api/runs?limit=1000")), type=list[_Run])
     stored = sum(run.event_count for run in runs)
-    if stored != count:
-        raise Failed(f"{stored:,} events are stored, and not {count:,}")
+    if stored != events:
+        raise Failed(f"{stored:,} events are stored, and not {events:,}")

@@ -47,7 +47,7 @@ async def steady(
     server: Server, requests: Sequence[Iterator[bytes]], seconds: float, most: int = MOST_REQUESTS
 ) -> Load:
     """Post what each iterator has next over a connection of its own, for so long or so often altogether."""
-    async with connected(server.address, len(requests)) as connections:
+    async with connected(len(requests), *server.addresses) as connections:
         spending = Spending(server)
         until, budget = time.perf_counter() + seconds, iter(range(most))
         loops = [_Loop(connection, own, until, budget) for connection, own in zip(connections, requests, strict=True)]

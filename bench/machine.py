@@ -12,29 +12,42 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from agentops import __version__
 from bench.numbers import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.cores import Cores
 
-_LIBRARIES: Final = ("litestar", "msgspec", "uvicorn", "httptools", "uvloop", "granian", "aiosqlite")
+_LIBRARIES: Final = (
+    "litestar",
+    "msgspec",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "granian",
+    "aiosqlite",
+    "asyncpg",
+    "redis",
+)
 _SYNCS: Final = 200
 _LOOP_TRIES: Final = 7
 _LOOP_TURNS: Final = 500_000
 
 
-def describe(cores: Cores, folder: Path) -> Mapping[str, str]:
+def describe(cores: Cores, folder: Path, servers: Sequence[str]) -> Mapping[str, str]:
     load = ", ".join(f"{average:.2f}" for average in os.getloadavg())
     return {
         "cpu": f"{_cpu_model()}, {psutil.cpu_count()} cores; {cores.story}",
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        "agentops": __version__,
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+        "servers": ", ".join(servers) or "no Postgres and no Redis",
         "pace": f"{_loop_cost():.0f} ns for a turn of an empty Python loop",
-        "database in": f"{folder} ({_file_system(folder)}); {_sync_cost(folder)}",
+        "disk": f"{_file_system(folder)}; {_sync_cost(folder)}",
         "load before": f"{load} over 1, 5 and 15 minutes",
     }
 

@@ -43,6 +43,10 @@ class Paced:
         return self.frames / self.cost.seconds
 
     @property
+    def p50_ms(self) -> float:
+        return percentile(self.delays, 50) * 1000
+
+    @property
     def p99_ms(self) -> float:
         return percentile(self.delays, 99) * 1000
 
@@ -81,10 +85,11 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(server: Server, run: str, streams: int) -> AsyncIterator[Watched]:
+async def watched(server: Server, run: str, streams: int, written: Server | None = None) -> AsyncIterator[Watched]:
+    """Posts go to the same server, or to another by whose bell this one learns of them."""
     async with (
         streaming(server.address, f"/api/runs/{run}/stream", streams, timed_every=_TIMED_EVERY) as meter,
-        connected(server.address, _CONNECTIONS) as connections,
+        connected(_CONNECTIONS, (written or server).address) as connections,
     ):
         yield Watched(server, run, streams, meter, connections)
 

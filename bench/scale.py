@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.cluster import BusName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,17 @@ class Scale:
     pages: int
     help_calls: int
     auth_calls: int
+    workers: int
+    instances: int
+    buses: Sequence[BusName]
+    """Between which of several processes."""
+    idle_seconds: float
+    sweep_tries: int
+    """Of so many the median is a point of a sweep."""
+    events_in_a_run: Sequence[int]
+    runs: Sequence[int]
+    open_streams: Sequence[int]
+    events_in_an_array: Sequence[int]
 
 
 FULL: Final = Scale(
@@ -33,6 +49,15 @@ FULL: Final = Scale(
     pages=300,
     help_calls=5,
     auth_calls=5000,
+    workers=4,
+    instances=3,
+    buses=("redis", "postgres"),
+    idle_seconds=8,
+    sweep_tries=50,
+    events_in_a_run=(1_000, 10_000, 100_000, 1_000_000, 10_000_000),
+    runs=(1_000, 10_000, 100_000, 1_000_000),
+    open_streams=(1, 10, 100, 1_000, 2_000, 5_000),
+    events_in_an_array=(1, 3, 10, 30, 100, 300, 1_000),
 )
 QUICK: Final = Scale(
     rounds=1,
@@ -45,4 +70,13 @@ QUICK: Final = Scale(
     pages=10,
     help_calls=1,
     auth_calls=50,
+    workers=2,
+    instances=2,
+    buses=("redis",),
+    idle_seconds=0.2,
+    sweep_tries=5,
+    events_in_a_run=(1_000, 5_000),
+    runs=(1_000, 2_000),
+    open_streams=(1, 10, 40),
+    events_in_an_array=(1, 10, 100),
 )

@@ -1,4 +1,4 @@
-"""A server in a process and a folder of its own, and what it costs."""
+"""Servers, each in processes and a folder of its own, and what they cost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import psutil
 
 from bench.client import ask_once, get
+from bench.cost import spent_by
 from bench.failed import Failed
 
 if TYPE_CHECKING:
@@ -34,33 +35,53 @@ AGENTOPS: Final = Path(sys.executable).with_name("agentops")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server, with whatever processes it is made of."""
+    """A running server, or several as one, with whatever processes they are made of."""
 
-    address: Address
-    process: psutil.Process
-    core: int | None
+    addresses: Sequence[Address]
+    processes: Sequence[psutil.Process]
+    cores: Sequence[int]
+    shares_load: bool
+    """Whether the load is made on one of its cores."""
     start_seconds: float
     """From the process to its first answer."""
+    behind: Sequence[psutil.Process] = ()
+    """What works for it, such as its database."""
+
+    @property
+    def address(self) -> Address:
+        return self.addresses[0]
+
+    def before(self, *behind: psutil.Process) -> Server:
+        return replace(self, behind=behind)
 
     def cpu_seconds(self) -> float:
-        times = [process.cpu_times() for process in self._tree()]
-        return sum(spent.user + spent.system for spent in times)
+        return spent_by(self.processes)
 
     def memory(self) -> int:
-        return sum(process.memory_info().rss for process in self._tree())
+        trees = ([process, *process.children(recursive=True)] for process in self.processes)
+        return sum(process.memory_info().rss for tree in trees for process in tree)
 
-    def _tree(self) -> Sequence[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
+
+def together(servers: Sequence[Server]) -> Server:
+    """Whoever asks it asks them in turns."""
+    return replace(
+        servers[0],
+        addresses=[address for server in servers for address in server.addresses],
+        processes=[process for server in servers for process in server.processes],
+    )
 
 
 @asynccontextmanager
-async def agentops(cores: Cores, folder: Path, engine: Engine, *settings: str) -> AsyncIterator[Server]:
-    """The default deployment on a fresh database, as anybody would start it."""
+async def agentops(
+    cores: Cores, folder: Path, engine: Engine, *settings: str, workers: int = 1
+) -> AsyncIterator[Server]:
+    """The default deployment on a fresh database, as anybody would start it, unless the settings name another."""
     port = _free_port()
-    settings = ("storage.path=bench.sqlite", f"server.engine={engine}", *settings)
+    usual = () if any(setting.startswith("storage.") for setting in settings) else ("storage.path=bench.sqlite",)
+    settings = (*usual, f"server.engine={engine}", f"server.workers={workers}", *settings)
     sets = [part for setting in settings for part in ("--set", setting)]
     command = [str(AGENTOPS), "serve", "--config", "dashboard", "--port", str(port), *sets]
-    async with _running(command, port, cores, folder) as server:
+    async with _running(command, port, cores, folder, workers) as server:
         yield server
 
 
@@ -75,7 +96,9 @@ async def bare_asgi(cores: Cores, folder: Path, engine: Engine) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], port: int, cores: Cores, folder: Path) -> AsyncIterator[Server]:
+async def _running(
+    command: Sequence[str], port: int, cores: Cores, folder: Path, workers: int = 1
+) -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory(dir=folder) as own:
         log = Path(own, "server.log")
         began = time.perf_counter()
@@ -83,7 +106,10 @@ async def _running(command: Sequence[str], port: int, cores: Cores, folder: Path
         try:
             await _first_answer(process, ("127.0.0.1", port), log)
             took = time.perf_counter() - began
-            yield Server(("127.0.0.1", port), psutil.Process(process.pid), cores.server, took)
+            if workers > 1:
+                await _all_started(workers, log)
+            shares_load = cores.load in cores.servers
+            yield Server([("127.0.0.1", port)], [psutil.Process(process.pid)], cores.servers, shares_load, took)
         finally:
             process.terminate()
             try:
@@ -107,6 +133,21 @@ async def _first_answer(process: subprocess.Popen[bytes], address: Address, log:
         await asyncio.sleep(0.005)
 
 
+async def _all_started(workers: int, log: Path) -> None:
+    """They share a socket: whoever connects before the last of them is up is left to the others."""
+    give_up = time.perf_counter() + START_SECONDS
+    while True:
+        if _started(log) >= workers:
+            return
+        if time.perf_counter() > give_up:
+            raise Failed(f"not all of {workers} workers started:\n{_last_words(log)}")
+        await asyncio.sleep(0.02)
+
+
+def _started(log: Path) -> int:
+    return log.read_bytes().count(b'"event":"server.started"')
+
+
 def _start(command: Sequence[str], log: Path, cores: Cores) -> subprocess.Popen[bytes]:
     with log.open("wb") as output, cores.for_server():
         return subprocess.Popen(
@@ -124,7 +165,8 @@ def _environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("AGENTOPS_", "EVENT_", "GRANIAN_"))
     }
     kept.pop("PORT", None)
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1])}
+    checkout = Path(__file__).parents[1]
+    return {**kept, "PYTHONPATH": f"{checkout}{os.pathsep}{checkout / 'src'}"}
 
 
 def _free_port() -> int:

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bench.measured import Measured
     from bench.results import Result, Unit
+    from bench.sweep import Sweep
 
 _HEAD = ("figure", "engine", "measured", "must reach", "", "rounds", "note")
-_RIGHT = {"measured", "must reach"}
+_LEFT = {"figure", "engine", "", "rounds", "note"}
 
 
-def as_text(machine: Mapping[str, str], results: Mapping[str, Sequence[Result]]) -> str:
-    lines = [_cells(result) for figure in results.values() for result in figure]
-    widths = [max(len(line[column]) for line in [_HEAD, *lines]) for column in range(len(_HEAD))]
-    rule = "  ".join("-" * width for width in widths)
-    table = [_line(_HEAD, widths), rule, *(_line(line, widths) for line in lines)]
-    place = [f"{name + ':':<13}{fact}" for name, fact in machine.items()]
-    return "\n".join([*place, "", *table])
+def as_text(measured: Measured) -> str:
+    place = [f"{name + ':':<13}{fact}" for name, fact in measured.machine.items()]
+    results = [result for figure in measured.figures.values() for result in figure]
+    tables = [_aligned([_HEAD, *map(_cells, results)])] if results else []
+    tables += [_grown(sweep) for sweeps in measured.sweeps.values() for sweep in sweeps]
+    return "\n\n".join(["\n".join(place), *tables])
 
 
-def as_json(machine: Mapping[str, str], results: Mapping[str, Sequence[Result]]) -> str:
-    figures = {name: [_fields(result) for result in figure] for name, figure in results.items()}
-    return json.dumps({"machine": machine, "figures": figures}, indent=2, ensure_ascii=False)
+def as_json(measured: Measured) -> str:
+    figures = {name: [_fields(result) for result in figure] for name, figure in measured.figures.items()}
+    sweeps = {name: [asdict(sweep) for sweep in some] for name, some in measured.sweeps.items()}
+    everything = {"machine": measured.machine, "figures": figures, "sweeps": sweeps, "missing": measured.missing}
+    return json.dumps(everything, indent=2, ensure_ascii=False)
+
+
+def _grown(sweep: Sweep) -> str:
+    return f"{sweep.title}\n{_aligned([(sweep.across, *sweep.lines), *rows_of(sweep)])}"
 
 
 def _fields(result: Result) -> Mapping[str, object]:
@@ -34,7 +42,7 @@ def _fields(result: Result) -> Mapping[str, object]:
         "engine": result.engine,
         "measured": result.value,
         "unit": result.unit,
-        result.goal.kind: result.goal.bound,
+        **({result.goal.kind: result.goal.bound} if result.goal else {}),
         "ok": result.is_met,
         "rounds": list(result.rounds),
         "note": result.note,
@@ -42,23 +50,43 @@ def _fields(result: Result) -> Mapping[str, object]:
 
 
 def _cells(result: Result) -> Sequence[str]:
-    bound = f"{'≥' if result.goal.kind == 'at least' else '≤'} {_number(result.goal.bound, result.unit)}"
-    rounds = " ".join(_digits(value, result.unit) for value in result.rounds)
-    verdict = "ok" if result.is_met else "short"
-    return (result.name, result.engine, _number(result.value, result.unit), bound, verdict, rounds, result.note)
+    bound = bound_of(result)
+    rounds = " ".join(digits(value, result.unit) for value in result.rounds)
+    verdict = "" if result.goal is None else "ok" if result.is_met else "short"
+    return (result.name, result.engine, number(result.value, result.unit), bound, verdict, rounds, result.note)
 
 
-def _number(value: float, unit: Unit) -> str:
-    return f"{_digits(value, unit)}{unit}" if unit == "/s" else f"{_digits(value, unit)} {unit}"
+def rows_of(sweep: Sweep) -> Sequence[Sequence[str]]:
+    """A line for each size."""
+    return [
+        (f"{size:,}", *(number(line[place], sweep.unit) for line in sweep.lines.values()))
+        for place, size in enumerate(sweep.sizes)
+    ]
 
 
-def _digits(value: float, unit: Unit) -> str:
+def bound_of(result: Result) -> str:
+    goal = result.goal
+    return "" if goal is None else f"{'≥' if goal.kind == 'at least' else '≤'} {number(goal.bound, result.unit)}"
+
+
+def number(value: float, unit: Unit) -> str:
+    return f"{digits(value, unit)}{unit}" if unit == "/s" else f"{digits(value, unit)} {unit}"
+
+
+def digits(value: float, unit: Unit) -> str:
     return f"{value:,.0f}" if unit == "/s" else f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Under the first of them, which is the head, a rule."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    head, *rest = (_line(line, lines[0], widths) for line in lines)
+    return "\n".join([head, "  ".join("-" * width for width in widths), *rest])
+
+
+def _line(cells: Sequence[str], head: Sequence[str], widths: Sequence[int]) -> str:
     padded = [
-        cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-        for name, cell, width in zip(_HEAD, cells, widths, strict=True)
+        cell.ljust(width) if name in _LEFT else cell.rjust(width)
+        for name, cell, width in zip(head, cells, widths, strict=True)
     ]
     return "  ".join(padded).rstrip()

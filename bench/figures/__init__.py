@@ -8,6 +8,7 @@ from bench.figures import (
     arrays,
     auth,
     fanout,
+    instances,
     latency,
     limits,
     made_up_keys,
@@ -17,6 +18,7 @@ from bench.figures import (
     replay,
     start,
     telemetry,
+    workers,
 )
 
 if TYPE_CHECKING:
@@ -38,4 +40,6 @@ FIGURES: Final[Mapping[str, Callable[[Setup], Awaitable[Sequence[Result]]]]] = {
     "made-up-keys": made_up_keys.measure,
     "telemetry": telemetry.measure,
     "limits": limits.measure,
+    "workers": workers.measure,
+    "instances": instances.measure,
 }

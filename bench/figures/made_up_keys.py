@@ -101,7 +101,7 @@ async def _flood(port: int, seconds: float) -> AsyncIterator[_Flooded]:
 
 async def _p99(server: Server, keys: Sequence[str], seconds: float) -> float:
     """How many milliseconds those waited who ask at their own pace."""
-    async with connected(server.address, len(keys)) as connections, asyncio.timeout(seconds + 30):
+    async with connected(len(keys), server.address) as connections, asyncio.timeout(seconds + 30):
         pairs = zip(connections, keys, strict=True)
         asking = (_ask(connection, key, place / len(keys), seconds) for place, (connection, key) in enumerate(pairs))
         return percentile([delay for delays in await asyncio.gather(*asking) for delay in delays], 99) * 1000

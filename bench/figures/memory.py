@@ -40,7 +40,7 @@ async def _frame_on(server: Server, streams: int) -> int:
     async with (
         asyncio.timeout(60),
         streaming(server.address, f"/api/runs/{_RUN}/stream", streams, timed_every=0) as meter,
-        connected(server.address, 1) as (connection,),
+        connected(1, server.address) as (connection,),
     ):
         await connection.ask_for(201, post_one(_RUN))
         await meter.until(streams)

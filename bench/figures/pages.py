@@ -36,7 +36,7 @@ async def _page_times(server: Server, count: int, pages: int) -> Sequence[float]
     """The cursors are the same in every run of the bench; the ids of a fresh database begin at 1."""
     cursors = random.Random(_LIMIT)
     times: list[float] = []
-    async with connected(server.address, 1) as (connection,):
+    async with connected(1, server.address) as (connection,):
         for _ in range(pages):
             request = get(f"/api/runs/{_RUN}/events?limit={_LIMIT}&after={cursors.randrange(count - _LIMIT)}")
             began = time.perf_counter()
