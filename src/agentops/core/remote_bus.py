@@ -32,7 +32,8 @@ WAITING_MOST: Final = 10_000
 """Runs whose newest ring waits to be sent while there is no way; the oldest are left to the poll."""
 HEARD_MOST: Final = 10_000
 """Runs of which it is known how far was rung, so that a late ring is not heard after a newer one."""
-REST_MOST_SECONDS: Final = 0.02
+RESTS: Final = 4
+REST_MOST_SECONDS: Final = 0.03
 SENT_AT_ONCE: Final = 500
 FIRST_LINK_SECONDS: Final = 2.0
 """A server starts without its bus, but not before it tried."""
@@ -139,7 +140,7 @@ class RemoteBus(Bus[S]):
             await ended(*ways)
 
     async def _send(self, link: Link) -> None:
-        """Rest twice as long as it took: the busier all are, the more rings go out together.
+        """Rest `RESTS` times as long as it took: the busier all are, the more rings go out together.
 
         A driver may swallow that this is cancelled while it sends, as redis-py does.
         """
@@ -150,7 +151,7 @@ class RemoteBus(Bus[S]):
             began = time.perf_counter()
             for rings in self._waiting.taken(SENT_AT_ONCE):
                 await link.send(_encode(_Message(self._name, rings)))
-            await asyncio.sleep(min(REST_MOST_SECONDS, 2 * (time.perf_counter() - began)))
+            await asyncio.sleep(min(REST_MOST_SECONDS, RESTS * (time.perf_counter() - began)))
 
     async def _receive(self, link: Link) -> None:
         async for received in link.received():
