@@ -124,3 +124,22 @@ async def test_a_reader_who_holds_a_part_is_waited_for_shortly(postgres_url: str
 async def _forgetting(storage: Postgres) -> None:
     while True:
         await storage.forget(1)
+
+
+async def test_an_account_that_may_not_make_parts_is_told_who_may(postgres_url: str) -> None:
+    owner: Any = await asyncpg.connect(postgres_url)
+    async with a_storage(postgres_url) as storage:
+        await near_the_end_of_a_part(postgres_url)
+        server = storage._writer._connection
+        await owner.execute("CREATE ROLE clerk; GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk")
+        await owner.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO clerk")
+        try:
+            await server.execute("SET ROLE clerk")
+            with pytest.raises(Unavailable, match="run `agentops migrate` with the one that owns"):
+                await append(storage, "run", *[None] * 30)
+            before = await parts_of(storage)
+            await storage.migrate()
+            assert (await parts_of(storage))[-1].end > before[-1].end
+        finally:
+            await owner.execute("DROP OWNED BY clerk; DROP ROLE clerk")
+    await owner.close()

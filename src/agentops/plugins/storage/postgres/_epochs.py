@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import asyncpg
+
+from agentops.core.errors import StartError
 from agentops.core.records import now_ms
 from agentops.plugins.storage.postgres._parts import changing, make_room
 
@@ -60,7 +63,7 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
 
     A database that never held an event may be moved about.
     """
-    identity = await connection.fetchval(IDENTITY)
+    identity = await _identity(connection)
     if (await _last(connection)).identity == identity:
         return
     async with changing(connection):
@@ -78,6 +81,16 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
         await connection.execute("SELECT setval('events_id', $1)", first - 1)
     meaning = "this database was restored, or another server took it over: streams are told where events may be lost"
     signals.event("database.changed", "warning", epoch=number, last_id=newest, meaning=meaning)
+
+
+async def _identity(connection: Any) -> str:
+    try:
+        return str(await connection.fetchval(IDENTITY))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StartError(
+            f"this account may not ask which database this is ({error}), and a restored one would not be noticed: "
+            "let the owner of the server say GRANT EXECUTE ON FUNCTION pg_control_system() TO it"
+        ) from error
 
 
 async def number(connection: Any) -> int:

@@ -126,6 +126,8 @@ class Postgres(SqlStorage[PostgresSettings]):
         connection = await self._server.connect_at_start()
         await connection.close()
         await _migrating.migrate(self._server)
+        async with self._upkeep() as connection:  # the account that serves may not be allowed to
+            await _parts.make_room(connection, self.settings.part_events)
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         return await self._writer.append(batch)
