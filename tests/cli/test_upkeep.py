@@ -104,6 +104,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(folder: Folder) -> No
     await folder.agentops("migrate", *HERE)
     database = sqlite3.connect(folder.path / "events.sqlite")
     database.execute("UPDATE agentops_revision SET version_num = '9999'")
+    database.execute("UPDATE agentops_served_since SET revision = '9999'")
     database.commit()
     database.close()
     for command in (["migrate"], ["serve"], ["prune"], ["backup", "copy.sqlite"], ["export"]):

@@ -142,15 +142,17 @@ class CountedStorage(Storage[Any]):
         async with super().read() as connection:  # type: ignore[safe-super]
             yield connection
 
-
-class CountedSqlite(CountedStorage, Sqlite):
     async def read_rows(self, query: str, *values: str | int) -> Sequence[Sequence[Any]]:
         self.asked += 1
-        return await super().read_rows(query, *values)
+        return await super().read_rows(query, *values)  # type: ignore[safe-super]
+
+
+class CountedSqlite(CountedStorage, Sqlite):
+    pass
 
 
 class CountedPostgres(CountedStorage, Postgres):
-    """Asks for a connection by `read`, whatever it is for."""
+    pass
 
 
 def storages(
