@@ -122,3 +122,26 @@ async def test_a_database_that_never_held_an_event_may_be_moved(
         assert await storage.epoch() == 0
         assert list(await append(storage, "run")) == [1]
     assert not told.named("database.changed")
+
+
+async def test_one_dump_that_is_restored_twice(
+    postgres_url: str, fresh_postgres_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nothing in the dump tells of the life that began from it before; that had ids and numbers of its own."""
+    with own_postgres_in(tmp_path_factory.mktemp("younger")) as own:
+        await outrun(postgres_url, own.url)
+        async with serving(postgres_url) as storage:
+            kept = await append(storage, "run", 5)
+            dump(postgres_url, tmp_path / "dump.sql")
+        restore(fresh_postgres_url, tmp_path / "dump.sql")
+        async with serving(fresh_postgres_url) as storage:
+            lost = await append(storage, "run", 3)
+            cursors = await feed(storage)
+            first_life = await storage.epoch()
+        restore(own.url, tmp_path / "dump.sql")
+        async with serving(own.url) as storage:
+            new = await append(storage, "run", 9)
+            assert await storage.epoch() != first_life
+            assert await storage.known(lost[0]) == kept[-1]
+            assert await storage.feed_misses("p", cursors[lost[0]])
+            assert list(await feed(storage, cursors[lost[0]])) == new

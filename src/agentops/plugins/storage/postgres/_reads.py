@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from agentops.core.errors import BadRequest
 from agentops.core.ports.storage import FeedItem, Page
 from agentops.core.records import StoredEvent
-from agentops.plugins.storage.postgres._epochs import HORIZON
+from agentops.plugins.storage.postgres._epochs import FIRST_NUMBER, HORIZON
 from agentops.sql.storage import CURSOR
 from agentops.sql.text import storable
 
@@ -36,11 +36,13 @@ _PAGE: Final = """
     ) AS event ON true
     ORDER BY event.id
 """
+# A cursor that stands in what was lost may have a higher number than all that came instead.
 _FEED: Final = f"""
     SELECT event.xid::text, r.name, event.id, event.body FROM (
         SELECT *, sum(octet_length(body)) OVER (ORDER BY xid, id) - octet_length(body) AS before FROM (
             SELECT xid, id, run, body FROM events
-            WHERE project = (SELECT pk FROM projects WHERE name = $1) AND (xid, id) > ($2::text::xid8, $3)
+            WHERE project = (SELECT pk FROM projects WHERE name = $1)
+            AND (xid, id) > (coalesce(({FIRST_NUMBER}), $2::text::xid8), $3)
             AND xid < {HORIZON}
             ORDER BY xid, id LIMIT $4
         ) AS limited

@@ -143,7 +143,7 @@ class Postgres(SqlStorage[PostgresSettings]):
 
     async def epoch(self) -> int:
         async with self._pool.driver() as connection:
-            return await _epochs.number(connection)
+            return await _epochs.life(connection)
 
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
         return await self._pages.feed(project, after, limit, max_bytes)
