@@ -11,7 +11,7 @@ import pytest
 
 from agentops.core.errors import Unavailable
 from agentops.core.ports.storage import Append, Appended, PageQuery
-from agentops.core.records import NewEvent
+from agentops.core.records import NewEvent, now_ms
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import Postgres, _parts
@@ -119,6 +119,23 @@ async def test_a_reader_who_holds_a_part_is_waited_for_shortly(postgres_url: str
             while [part for part in await parts_of(storage) if part.name == "events_0"]:
                 await storage.forget(1)
     await reader.close()
+
+
+async def test_a_mark_is_no_older_than_what_it_stands_behind(postgres_url: str) -> None:
+    """Another instance may drop a large part for long; what is stored meanwhile must not be taken for older."""
+    other: Any = await asyncpg.connect(postgres_url)
+    await other.execute(f"SELECT pg_advisory_lock({_parts.UPKEEP_LOCK})")
+    async with a_storage(postgres_url) as storage:
+        marking = asyncio.ensure_future(storage.forget(1))
+        async with asyncio.timeout(10):
+            while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                continue
+        await append(storage, "run", None)
+        stored_at = now_ms()
+        await other.close()
+        await marking
+        ((marked_at,),) = await storage.read_rows("SELECT at FROM marks")
+        assert marked_at >= stored_at
 
 
 async def _forgetting(storage: Postgres) -> None:
