@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from agentops.core.eventlog.run_topic import RunTopic
 from agentops.core.ports.storage import Append, Appended
-from agentops.core.records import NewEvent
+from agentops.core.records import NewEvent, StoredEvent
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 from agentops.core.signals import Signals
@@ -111,6 +112,26 @@ async def test_old_cursors_of_a_restored_database(postgres_url: str, other_url: 
         assert await append(storage, "run") == [new[-1] + 1]
 
 
+async def test_a_stream_that_stayed_open_is_told(postgres_url: str, fresh_postgres_url: str, tmp_path: Path) -> None:
+    """The first event of the new epoch may come before anybody has looked whether there is one."""
+    async with serving(postgres_url) as storage:
+        kept = await append(storage, "run", 2)
+        dump(postgres_url, tmp_path / "dump.sql")
+        lost = await append(storage, "run", 3)
+    restore(fresh_postgres_url, tmp_path / "dump.sql")
+    async with serving(fresh_postgres_url) as storage:
+        topic = RunTopic(storage, "p", "run", keep=0)
+        new = await append(storage, "run", 2)
+        topic.push(kept[-1], [StoredEvent(id_, "{}") for id_ in new])
+        assert topic.recent(lost[-1]) is None
+        told = await topic.behind(lost[-1])
+        assert told is not None
+        assert told.data.startswith(f'event: gap\ndata: {{"after":"{lost[-1]}","oldest":"{new[0]}"}}\n\n'.encode())
+        unbroken = topic.recent(kept[-1])
+        assert unbroken is not None
+        assert b"gap" not in unbroken.data
+
+
 async def test_a_database_that_never_held_an_event_may_be_moved(
     postgres_url: str, fresh_postgres_url: str, tmp_path: Path
 ) -> None:
@@ -122,3 +143,26 @@ async def test_a_database_that_never_held_an_event_may_be_moved(
         assert await storage.epoch() == 0
         assert list(await append(storage, "run")) == [1]
     assert not told.named("database.changed")
+
+
+async def test_one_dump_that_is_restored_twice(
+    postgres_url: str, fresh_postgres_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nothing in the dump tells of the life that began from it before; that had ids and numbers of its own."""
+    with own_postgres_in(tmp_path_factory.mktemp("younger")) as own:
+        await outrun(postgres_url, own.url)
+        async with serving(postgres_url) as storage:
+            kept = await append(storage, "run", 5)
+            dump(postgres_url, tmp_path / "dump.sql")
+        restore(fresh_postgres_url, tmp_path / "dump.sql")
+        async with serving(fresh_postgres_url) as storage:
+            lost = await append(storage, "run", 3)
+            cursors = await feed(storage)
+            first_life = await storage.epoch()
+        restore(own.url, tmp_path / "dump.sql")
+        async with serving(own.url) as storage:
+            new = await append(storage, "run", 9)
+            assert await storage.epoch() != first_life
+            assert await storage.known(lost[0]) == kept[-1]
+            assert await storage.feed_misses("p", cursors[lost[0]])
+            assert list(await feed(storage, cursors[lost[0]])) == new

@@ -9,6 +9,7 @@ import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SAWarning
@@ -17,6 +18,7 @@ from agentops.core.errors import StartError
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import Postgres, PostgresSettings
+from agentops.plugins.storage.postgres import _migrating as _postgres_migrating
 from agentops.plugins.storage.sqlite import Sqlite, SqliteSettings, _migrating
 from agentops.sql.migrating import HEAD, upgrade
 from agentops.sql.migrations import REVISIONS, STORED_REVISION, VERSION_TABLE
@@ -187,3 +189,18 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_who_is_in_the_way_of_a_migration_is_to_be_looked_for(
+    fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Postgres(url=Secret(fresh_postgres_url))
+    await storage.migrate()
+    monkeypatch.setattr(_postgres_migrating, "ATTEMPTS", 1)
+    monkeypatch.setattr(_postgres_migrating, "LOCK_SECONDS", 1)
+    stranger: Any = await asyncpg.connect(fresh_postgres_url)
+    await stranger.execute("DROP TABLE marks, agentops_served_since; UPDATE agentops_revision SET version_num = '0004'")
+    await stranger.execute("BEGIN; SELECT count(*) FROM events")
+    with pytest.raises(StartError, match=r"nothing was changed.*`agentops doctor` names long transactions"):
+        await storage.migrate()
+    await stranger.close()

@@ -86,7 +86,8 @@ class SqlStorage(Storage[S]):
         if marked_at <= now - keep_ms // MARKS:
             last = await self._last_before_mark()
             async with self.write() as connection:
-                await connection.execute(insert(marks).values(upto=last, at=now))
+                # Not the time from before: the wait may have been long, and all that came meanwhile is below the mark.
+                await connection.execute(insert(marks).values(upto=last, at=now_ms()))
         if not upto:
             return 0
         gone = await self._forget_to(upto)

@@ -86,6 +86,8 @@ class RunTopic(Topic[int]):
         if self._base is None or cursor < self._base or not self._ids or cursor >= self._ids[-1]:
             return None
         first = bisect_right(self._ids, cursor)
+        if cursor != (self._ids[first - 1] if first else self._base):
+            return None  # no event of this run, or one that was lost with a restored database: the storage knows
         past = first + bounded(self._frames, first)
         return Chunk(b"".join(self._frames[first:past]), self._ids[past - 1])
 

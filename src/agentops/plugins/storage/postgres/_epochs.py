@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import asyncpg
-
-from agentops.core.errors import StartError
 from agentops.core.records import now_ms
 from agentops.plugins.storage.postgres._parts import changing, make_room
 
@@ -25,6 +22,9 @@ XIDS: Final = 2**44
 """Numbers of transactions in an epoch: at ten thousand a second they last for half a century."""
 LOST_IDS: Final = 2**32
 """Ids that are left out between two epochs: more than can have been given after the dump."""
+LOST_IDS_EACH_MS: Final = 1_000
+"""And so many more for the time since the epoch in the dump began. The same dump may have been restored before, and
+have given out ids of its own since: whoever restores it later begins behind them all."""
 
 NUMBER: Final = "(SELECT coalesce(max(number), 0) FROM epochs)"
 HORIZON: Final = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {XIDS} * {NUMBER})::text)::xid8"
@@ -38,12 +38,17 @@ IDENTITY: Final = """
         left(pg_walfile_name(pg_current_wal_lsn()), 8)
     )
 """
-_LAST: Final = "SELECT number, identity FROM epochs ORDER BY number DESC LIMIT 1"
+_LAST: Final = "SELECT number, identity, began_at FROM epochs ORDER BY number DESC LIMIT 1"
 _BEGIN: Final = """
     INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (number) DO UPDATE SET identity = excluded.identity
 """
 _NEWEST: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id"
+_LIFE: Final = "SELECT coalesce(max(first_id), 0) FROM epochs WHERE number > 0"
+FIRST_NUMBER: Final = f"""
+    SELECT ((number * {XIDS})::text)::xid8 FROM epochs WHERE $3 > last_id AND $3 < first_id
+"""  # noqa: S608 - put together from what stands in this program
+"""The number before all transactions of the epoch that began when this id was lost; none of an id that was not."""
 _KNOWN: Final = """
     SELECT least(
         $1,
@@ -56,6 +61,7 @@ _KNOWN: Final = """
 class Epoch(NamedTuple):
     number: int
     identity: str
+    began_at: int
 
 
 async def recognise(connection: Any, part_events: int, signals: Signals) -> None:
@@ -63,7 +69,7 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
 
     A database that never held an event may be moved about.
     """
-    identity = await _identity(connection)
+    identity = await connection.fetchval(IDENTITY)
     if (await _last(connection)).identity == identity:
         return
     async with changing(connection):
@@ -72,8 +78,10 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
             return
         newest = await connection.fetchval(_NEWEST)
         number = last.number + 1 if newest and last is not _NONE else 0
-        first = newest + LOST_IDS if number else newest + 1
-        await connection.execute(_BEGIN, number, now_ms(), identity, newest, first)
+        now = now_ms()
+        lost = LOST_IDS + LOST_IDS_EACH_MS * max(0, now - last.began_at)
+        first = newest + (lost if number else 1)
+        await connection.execute(_BEGIN, number, now, identity, newest, first)
         if not number:
             return
         await connection.execute(f"ALTER TABLE events ALTER COLUMN xid SET DEFAULT {_numbered_on(number)}")
@@ -83,18 +91,9 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
     signals.event("database.changed", "warning", epoch=number, last_id=newest, meaning=meaning)
 
 
-async def _identity(connection: Any) -> str:
-    try:
-        return str(await connection.fetchval(IDENTITY))
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise StartError(
-            f"this account may not ask which database this is ({error}), and a restored one would not be noticed: "
-            "let the owner of the server say GRANT EXECUTE ON FUNCTION pg_control_system() TO it"
-        ) from error
-
-
-async def number(connection: Any) -> int:
-    return int(await connection.fetchval(f"SELECT {NUMBER}"))
+async def life(connection: Any) -> int:
+    """The first id of the newest epoch: two that were begun from one dump have the same number, but not this."""
+    return int(await connection.fetchval(_LIFE))
 
 
 async def known(connection: Any, after: int) -> int:
@@ -111,4 +110,4 @@ def _numbered_on(number: int) -> str:
     return f"((pg_current_xact_id()::text::bigint + {number * XIDS})::text)::xid8"
 
 
-_NONE: Final = Epoch(-1, "")
+_NONE: Final = Epoch(-1, "", 0)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 10
 LOCK_SECONDS: Final = 3
 """Whoever comes after a migration that waits for a table waits too: it steps aside, and tries again."""
+IN_THE_WAY: Final = (
+    "Somebody used the tables all the while: `agentops doctor` names long transactions; end them, and try again"
+)
 LOCK: Final = 0x6167656E746F7073
 """The word `agentops`, as a number that no other program is likely to lock."""
 
@@ -53,7 +56,10 @@ async def _migrate(server: Server) -> None:
             else:
                 return
     except DBAPIError as error:
-        raise StartError(f"the migration of {server.place} failed and nothing was changed: {error.orig}") from error
+        remedy = f". {IN_THE_WAY}" if _was_in_the_way(error) else ""
+        raise StartError(
+            f"the migration of {server.place} failed and nothing was changed: {error.orig}{remedy}"
+        ) from error
     finally:
         await engine.dispose()
 

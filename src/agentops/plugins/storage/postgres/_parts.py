@@ -8,10 +8,6 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import asyncpg
-
-from agentops.core.errors import Unavailable
-
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
@@ -127,13 +123,7 @@ async def _count_off(connection: Any, part: Part) -> int:
 @asynccontextmanager
 async def changing(connection: Any) -> AsyncGenerator[None]:
     """A transaction in which nobody else changes the parts."""
-    try:
-        async with connection.transaction():
-            await connection.execute(LOCK_TIMEOUT)
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            yield
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise Unavailable(
-            "the parts of the table `events` must be changed, and this account may not: run `agentops migrate` with "
-            f"the one that owns the tables, or serve with it ({error})"
-        ) from error
+    async with connection.transaction():
+        await connection.execute(LOCK_TIMEOUT)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        yield

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from agentops.core.errors import BadRequest
 from agentops.core.ports.storage import FeedItem, Page
 from agentops.core.records import StoredEvent
-from agentops.plugins.storage.postgres._epochs import HORIZON
+from agentops.plugins.storage.postgres._epochs import FIRST_NUMBER, HORIZON
 from agentops.sql.storage import CURSOR
 from agentops.sql.text import storable
 
@@ -25,7 +25,9 @@ _PAGE: Final = """
         END) AS hidden_to
         FROM runs WHERE project = (SELECT pk FROM projects WHERE name = $1) AND name = $2
     )
-    SELECT run.last_id, run.hidden_to, event.id, event.body FROM run
+    SELECT run.last_id, run.hidden_to, event.id, event.body,
+        EXISTS (SELECT FROM epochs WHERE $3 > epochs.last_id AND $3 < epochs.first_id) AS is_lost
+    FROM run
     LEFT JOIN LATERAL (
         SELECT id, body FROM (
             SELECT id, body, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS before FROM (
@@ -36,11 +38,13 @@ _PAGE: Final = """
     ) AS event ON true
     ORDER BY event.id
 """
+# A cursor that stands in what was lost may have a higher number than all that came instead.
 _FEED: Final = f"""
     SELECT event.xid::text, r.name, event.id, event.body FROM (
         SELECT *, sum(octet_length(body)) OVER (ORDER BY xid, id) - octet_length(body) AS before FROM (
             SELECT xid, id, run, body FROM events
-            WHERE project = (SELECT pk FROM projects WHERE name = $1) AND (xid, id) > ($2::text::xid8, $3)
+            WHERE project = (SELECT pk FROM projects WHERE name = $1)
+            AND (xid, id) > (coalesce(({FIRST_NUMBER}), $2::text::xid8), $3)
             AND xid < {HORIZON}
             ORDER BY xid, id LIMIT $4
         ) AS limited
@@ -83,7 +87,8 @@ async def page(connection: Any, query: PageQuery) -> Page:
         return Page(())
     last, hidden_to = rows[0][0], rows[0][1]
     events = [StoredEvent(row[2], row[3]) for row in rows if row[2] is not None]
-    if query.after >= hidden_to:
+    is_lost = rows[0][4]
+    if query.after >= hidden_to and not is_lost:
         return Page(events)
     return Page(events, oldest=events[0].id if events else last + 1)
 

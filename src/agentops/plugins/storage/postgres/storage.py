@@ -13,7 +13,7 @@ from agentops.core.forever import in_background
 from agentops.core.plugin import Settings
 from agentops.core.ports.health import Health
 from agentops.core.secret import Secret
-from agentops.plugins.storage.postgres import _diagnosis, _epochs, _migrating, _parts, _reads
+from agentops.plugins.storage.postgres import _diagnosis, _epochs, _migrating, _parts, _reads, _rights
 from agentops.plugins.storage.postgres._addresses import problems_of
 from agentops.plugins.storage.postgres._copying import copied_into
 from agentops.plugins.storage.postgres._horizon import Horizon
@@ -100,7 +100,9 @@ class Postgres(SqlStorage[PostgresSettings]):
         async def connect_to_append() -> Any:
             return await _prepared(await server.connect(), recognise)
 
-        connection = await _prepared(await server.connect_at_start(), self._prepare_schema, recognise)
+        with _rights.missing_told(server.place):
+            prepare = (self._prepare_schema, _rights.require, recognise)
+            connection = await _prepared(await server.connect_at_start(), *prepare)
         self._writer = Writer(Way(connect_to_append), connection, make_room)
         self._pool = Pool(Way(server.connect).connect, self.settings.pool_size, self.settings.pool_timeout_seconds)
         self._replica = self._replica_told_to(rungs.signals)
@@ -126,8 +128,6 @@ class Postgres(SqlStorage[PostgresSettings]):
         connection = await self._server.connect_at_start()
         await connection.close()
         await _migrating.migrate(self._server)
-        async with self._upkeep() as connection:  # the account that serves may not be allowed to
-            await _parts.make_room(connection, self.settings.part_events)
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         return await self._writer.append(batch)
@@ -145,7 +145,7 @@ class Postgres(SqlStorage[PostgresSettings]):
 
     async def epoch(self) -> int:
         async with self._pool.driver() as connection:
-            return await _epochs.number(connection)
+            return await _epochs.life(connection)
 
     async def feed(self, project: str, after: str | None, limit: int, max_bytes: int) -> Sequence[FeedItem]:
         return await self._pages.feed(project, after, limit, max_bytes)
