@@ -84,9 +84,7 @@ class SqlStorage(Storage[S]):
         async with self.read() as connection:
             marked_at, upto = (await connection.execute(select(newest.scalar_subquery(), old.scalar_subquery()))).one()
         if marked_at <= now - keep_ms // MARKS:
-            last = await self._last_before_mark()
-            async with self.write() as connection:
-                await connection.execute(insert(marks).values(upto=last, at=now))
+            await self._mark(now - keep_ms // MARKS)
         if not upto:
             return 0
         gone = await self._forget_to(upto)
@@ -97,9 +95,11 @@ class SqlStorage(Storage[S]):
     async def prune(self, project: str, run: str, keep: int) -> int:
         return await all_of(partial(self._prune_some, project, run, keep))
 
-    async def _last_before_mark(self) -> int:
-        """The newest id there is; a database in parts ends one here."""
-        return await self.last_id()
+    async def _mark(self, _due: int) -> None:
+        """Note the newest id there is; one that several instances serve looks again whether none is newer than due."""
+        last = await self.last_id()
+        async with self.write() as connection:
+            await connection.execute(insert(marks).values(upto=last, at=now_ms()))
 
     @abstractmethod
     async def _forget_to(self, upto: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from agentops.core.errors import Unavailable
 from agentops.core.records import now_ms
 from agentops.plugins.storage.postgres._parts import changing, make_room
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 XIDS: Final = 2**44
 """Numbers of transactions in an epoch: at ten thousand a second they last for half a century."""
-LOST_IDS: Final = 2**32
-"""Ids that are left out between two epochs: more than can have been given after the dump."""
+LOST_IDS: Final = 2**40
+"""Ids that are left out between two epochs, more than can have been given after the dump: at sixty thousand a second
+they last for half a year, and eight thousand epochs stay below 2**53, up to which JavaScript counts."""
 
 NUMBER: Final = "(SELECT coalesce(max(number), 0) FROM epochs)"
 HORIZON: Final = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {XIDS} * {NUMBER})::text)::xid8"
@@ -58,8 +60,10 @@ class Epoch(NamedTuple):
 async def recognise(connection: Any, part_events: int, signals: Signals) -> None:
     """Before anything is appended: begin a new epoch if this is not the database that the last one was on.
 
-    A database that never held an event may be moved about.
+    A database that never held an event may be moved about. A standby cannot say which it is, nor be appended to.
     """
+    if await connection.fetchval("SELECT pg_is_in_recovery()"):
+        raise Unavailable("nothing can be stored now: the server of the database is a standby, which can only be read")
     identity = await connection.fetchval(IDENTITY)
     if (await _last(connection)).identity == identity:
         return
