@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from agentops.core.errors import Unavailable
 from agentops.core.ports.storage import Append, Appended
 from agentops.core.records import NewEvent
 from agentops.core.rungs import Rungs
@@ -122,3 +123,17 @@ async def test_a_database_that_never_held_an_event_may_be_moved(
         assert await storage.epoch() == 0
         assert list(await append(storage, "run")) == [1]
     assert not told.named("database.changed")
+
+
+async def test_an_epoch_that_cannot_begin_yet_says_what_it_waits_for(postgres_url: str) -> None:
+    async with serving(postgres_url) as storage:
+        await append(storage, "run")
+    reader: Any = await asyncpg.connect(postgres_url)
+    await reader.execute("UPDATE epochs SET identity = 'another'")
+    async with reader.transaction():
+        await reader.fetch("SELECT count(*) FROM events")
+        with pytest.raises(Unavailable, match="not even one that reads"):
+            await serving(postgres_url).__aenter__()
+    await reader.close()
+    async with serving(postgres_url) as storage:
+        assert await storage.epoch() == 1

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import asyncpg
+
 from agentops.core.errors import Unavailable
 from agentops.core.records import now_ms
 from agentops.plugins.storage.postgres._parts import changing, make_room
@@ -38,7 +40,7 @@ IDENTITY: Final = """
     )
 """
 _LAST: Final = "SELECT number, identity FROM epochs ORDER BY number DESC LIMIT 1"
-_BEGIN: Final = """
+_NOTE: Final = """
     INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (number) DO UPDATE SET identity = excluded.identity
 """
@@ -67,6 +69,16 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
     identity = await connection.fetchval(IDENTITY)
     if (await _last(connection)).identity == identity:
         return
+    try:
+        await _begin(connection, identity, part_events, signals)
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable(
+            "nothing can be stored now: this database was restored or taken over, and its new epoch begins when no "
+            "transaction holds `events`, not even one that reads; `agentops doctor` names long ones"
+        ) from error
+
+
+async def _begin(connection: Any, identity: str, part_events: int, signals: Signals) -> None:
     async with changing(connection):
         last = await _last(connection)
         if last.identity == identity:
@@ -74,7 +86,7 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
         newest = await connection.fetchval(_NEWEST)
         number = last.number + 1 if newest and last is not _NONE else 0
         first = newest + LOST_IDS if number else newest + 1
-        await connection.execute(_BEGIN, number, now_ms(), identity, newest, first)
+        await connection.execute(_NOTE, number, now_ms(), identity, newest, first)
         if not number:
             return
         await connection.execute(f"ALTER TABLE events ALTER COLUMN xid SET DEFAULT {_numbered_on(number)}")
