@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from agentops.core.errors import Unavailable
 from agentops.core.eventlog.run_topic import RunTopic
 from agentops.core.ports.storage import Append, Appended
 from agentops.core.records import NewEvent, StoredEvent
@@ -166,3 +167,17 @@ async def test_one_dump_that_is_restored_twice(
             assert await storage.known(lost[0]) == kept[-1]
             assert await storage.feed_misses("p", cursors[lost[0]])
             assert list(await feed(storage, cursors[lost[0]])) == new
+
+
+async def test_an_epoch_that_cannot_begin_yet_says_what_it_waits_for(postgres_url: str) -> None:
+    async with serving(postgres_url) as storage:
+        await append(storage, "run")
+    reader: Any = await asyncpg.connect(postgres_url)
+    await reader.execute("UPDATE epochs SET identity = 'another'")
+    async with reader.transaction():
+        await reader.fetch("SELECT count(*) FROM events")
+        with pytest.raises(Unavailable, match="not even one that reads"):
+            await serving(postgres_url).__aenter__()
+    await reader.close()
+    async with serving(postgres_url) as storage:
+        assert await storage.epoch() > 1

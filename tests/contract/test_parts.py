@@ -138,6 +138,46 @@ async def test_a_mark_is_no_older_than_what_it_stands_behind(postgres_url: str) 
         assert marked_at >= stored_at
 
 
+async def test_where_nothing_is_appended_old_parts_go_once_and_no_new_ones_come(postgres_url: str) -> None:
+    async with a_storage(postgres_url) as storage:
+        await append(storage, "run", *[None] * 25)
+        async with asyncio.timeout(10):
+            while not await storage.forget(1):
+                continue
+        left = await parts_of(storage)
+        for _ in range(5):
+            assert await storage.forget(1) == 0
+        assert await parts_of(storage) == left
+        assert await append(storage, "run", None) == [left[0].first]
+
+
+async def test_instances_that_look_at_once_begin_one_part(postgres_url: str) -> None:
+    async with a_storage(postgres_url) as one, a_storage(postgres_url) as two:
+        await append(one, "run", None)
+        await asyncio.gather(one.forget(3_600_000), two.forget(3_600_000))
+        rows = await one.read_rows("SELECT upto FROM marks")
+        assert len(rows) == 1
+        (behind,) = await append(two, "run", None)
+        assert rows[0][0] < behind <= rows[0][0] + SIZE
+
+
+async def test_what_was_counted_before_its_part_could_be_dropped_is_not_counted_again(postgres_url: str) -> None:
+    reader: Any = await asyncpg.connect(postgres_url)
+    async with a_storage(postgres_url) as storage:
+        await append(storage, "run", *[None] * 3)
+        reading = reader.transaction()
+        await reading.start()
+        await reader.fetch("SELECT count(*) FROM events")
+        async with asyncio.timeout(20):
+            with pytest.raises(Unavailable):
+                await _forgetting(storage)
+        await append(storage, "run", None, None)
+        assert await storage.prune("p", "run", 1) == 4
+        assert [tuple(row) for row in await storage.read_rows("SELECT event_count, pruned_count FROM runs")] == [(5, 4)]
+        await reading.rollback()
+    await reader.close()
+
+
 async def _forgetting(storage: Postgres) -> None:
     while True:
         await storage.forget(1)

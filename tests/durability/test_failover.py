@@ -145,3 +145,9 @@ async def test_a_start_with_nobody_to_write_to_says_so(primary: OwnPostgres, sta
     url = f"postgresql://postgres:@/postgres?host={folder},{folder}/nowhere&target_session_attrs=read-write"
     with pytest.raises(StartError, match=r"cannot connect to Postgres at .*nowhere"):
         await a_storage(url).life(Rungs()).__aenter__()
+
+
+async def test_a_name_that_leads_to_a_standby_is_waited_for_and_said(primary: OwnPostgres, standby: Standby) -> None:
+    """As long as an address that moves points at a server that is not promoted yet."""
+    with pytest.raises(Unavailable, match="is a standby"):
+        await a_storage(standby.url).life(Rungs()).__aenter__()

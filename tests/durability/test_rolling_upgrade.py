@@ -65,10 +65,8 @@ async def begin_a_run(instance: Command, run: str) -> int:
 async def test_an_old_and_a_new_program_serve_one_database(
     old_program: Path, fresh_postgres_url: str, tmp_path: Path
 ) -> None:
-    sets = ["storage.use=postgres", f"storage.url={fresh_postgres_url}", "bus.use=postgres"]
-    sets += [
-        f"bus.url={fresh_postgres_url}",
-    ]
+    url = fresh_postgres_url
+    sets = ["storage.use=postgres", f"storage.url={url}", "bus.use=postgres", f"bus.url={url}"]
     ledgers = [Ledger(f"run-{number}") for number in range(RUNS)]
     async with (
         command(tmp_path, "uvicorn", *sets, source=old_program) as old,

@@ -29,8 +29,6 @@ _PLANNER: Final = {"enable_bitmapscan": "off", "jit": "off"}
 """A bitmap forgets the order of its index: on a table that grew since it was last analysed, Postgres would take one
 for a page of the feed, and read and sort all that stands behind the cursor. Compiling costs more than it saves here."""
 
-_SEVERAL: Final = 2
-
 COMMAND_GRACE: Final = 5.0
 """Seconds after which a statement is given up that the server itself should have ended."""
 
@@ -117,7 +115,7 @@ class Server:
     def _hosts(self) -> Sequence[Host]:
         """Which to ask one by one, and whom first; none where the driver has nothing to choose, or to compare."""
         named = named_in(self._url.reveal())
-        if len(named.hosts) < _SEVERAL or named.wanted == "prefer-standby":
+        if len(named.hosts) <= 1 or named.wanted == "prefer-standby":
             return []
         return sorted(named.hosts, key=lambda host: host != self._last_good)
 

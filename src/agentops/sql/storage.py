@@ -79,28 +79,27 @@ class SqlStorage(Storage[S]):
 
     async def forget(self, keep_ms: int) -> int:
         now = now_ms()
-        newest = select(func.coalesce(func.max(marks.c.at), 0))
-        old = select(func.coalesce(func.max(marks.c.upto), 0)).where(marks.c.at <= now - keep_ms)
+        newest_old = select(marks).where(marks.c.at <= now - keep_ms).order_by(marks.c.at.desc()).limit(1)
         async with self.read() as connection:
-            marked_at, upto = (await connection.execute(select(newest.scalar_subquery(), old.scalar_subquery()))).one()
+            marked_at = (await connection.execute(select(func.max(marks.c.at)))).scalar() or 0
+            old = (await connection.execute(newest_old)).one_or_none()
         if marked_at <= now - keep_ms // MARKS:
-            last = await self._last_before_mark()
-            async with self.write() as connection:
-                # Not the time from before: the wait may have been long, and all that came meanwhile is below the mark.
-                await connection.execute(insert(marks).values(upto=last, at=now_ms()))
-        if not upto:
+            await self._mark(now - keep_ms // MARKS)
+        if old is None:
             return 0
-        gone = await self._forget_to(upto)
+        gone = await self._forget_to(old.upto)
         async with self.write() as connection:
-            await connection.execute(delete(marks).where(marks.c.upto < upto))
+            await connection.execute(delete(marks).where(marks.c.at < old.at))
         return gone
 
     async def prune(self, project: str, run: str, keep: int) -> int:
         return await all_of(partial(self._prune_some, project, run, keep))
 
-    async def _last_before_mark(self) -> int:
-        """The newest id there is; a database in parts ends one here."""
-        return await self.last_id()
+    async def _mark(self, _due: int) -> None:
+        """Note the newest id there is; one that several instances serve looks again whether none is newer than due."""
+        last = await self.last_id()
+        async with self.write() as connection:
+            await connection.execute(insert(marks).values(upto=last, at=now_ms()))
 
     @abstractmethod
     async def _forget_to(self, upto: int) -> int:

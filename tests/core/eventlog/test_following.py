@@ -207,4 +207,33 @@ async def test_streams_end_when_the_database_is_another_one(start: Start) -> Non
         asked = log.storage.epochs_asked
         await until(lambda: log.storage.epochs_asked > asked + 1)
         assert not again.ended
+        assert again.topic is not streams[0].topic
+        for stream in streams:
+            stream.close()
+        assert (await opened(log, "r")).topic is again.topic
         again.close()
+
+
+async def test_a_stream_that_is_opened_while_the_database_becomes_another_one_ends(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start(EventSettings(poll_seconds=0.01)) as log:
+        other = await opened(log, "other")
+        await until(lambda: log.storage.epochs_asked)
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def known(after: int) -> int:
+            asked.set()
+            await go_on.wait()
+            return after
+
+        monkeypatch.setattr(log.storage, "known", known)
+        opening = asyncio.create_task(opened(log, "r", 0))
+        await asked.wait()
+        log.storage.life_number += 1
+        await until(lambda: other.ended)
+        go_on.set()
+        late = await opening
+        assert late.ended
+        late.close()
+        other.close()

@@ -133,9 +133,11 @@ class Hub:
             await self._end_streams_of_another_epoch()
 
     async def _end_streams_of_another_epoch(self) -> None:
-        """What their cursors stand behind may be lost: their readers come again, and are told."""
+        """What their cursors stand behind may be lost, and what the rings hold: readers come again, and are told."""
         epoch = await self._storage.epoch()
         if self._epoch not in (None, epoch):
+            self._runs.clear()
+            self._feeds.clear()
             for stream in self._streams:
                 stream.end()
         self._epoch = epoch
@@ -148,6 +150,8 @@ class Hub:
         stream = Stream(topic, cursor, self._settings.heartbeat_seconds, opening, self._close)
         self._streams.add(stream)
         self._signals.gauge("streams.open", len(self._streams))
+        if not self._is_current(topic):  # another epoch began meanwhile, and nobody rings here any more
+            stream.end()
         return stream
 
     def _close(self, stream: Stream[Any]) -> None:
@@ -159,8 +163,16 @@ class Hub:
         topic.readers -= 1
         if topic.readers:
             return
-        if isinstance(topic, RunTopic):
-            del self._runs[topic.project, topic.run]
-        elif isinstance(topic, FeedTopic):  # pragma: no branch - there are these two
+        is_current = self._is_current(topic)
+        if isinstance(topic, FeedTopic):
             topic.stop()
-            del self._feeds[topic.project]
+            if is_current:
+                del self._feeds[topic.project]
+        elif isinstance(topic, RunTopic) and is_current:
+            del self._runs[topic.project, topic.run]
+
+    def _is_current(self, topic: Topic[Any]) -> bool:
+        """Whether it is what whoever asks for the same run or feed is given now."""
+        if isinstance(topic, RunTopic):
+            return self._runs.get((topic.project, topic.run)) is topic
+        return isinstance(topic, FeedTopic) and self._feeds.get(topic.project) is topic

@@ -18,7 +18,6 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 Pages = Callable[[Table, Key | None], Awaitable[Sequence[Row]]]
 """Rows of a table behind a key, in the order of their keys; none at the end."""
 
-
 Places = Mapping[Table, int]
 """Up to which id each of the tables that only grow is copied."""
 

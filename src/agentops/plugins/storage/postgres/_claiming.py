@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agentops.sql.copying.sides import Places, Source
 
 LOCK: Final = 0x636F7079
-"""The word `copy`; a pair with the lock of migrations would never be the same number."""
+"""The word `copy`, as a number: whoever copies into the database holds it."""
 LOCK_SECONDS: Final = 10
 """Long enough for the end of a copy that was killed just now to reach the server."""
 

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import asyncpg
+
+from agentops.core.errors import Unavailable
 from agentops.core.records import now_ms
 from agentops.plugins.storage.postgres._parts import changing, make_room
 
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
 
 XIDS: Final = 2**44
 """Numbers of transactions in an epoch: at ten thousand a second they last for half a century."""
-LOST_IDS: Final = 2**32
-"""Ids that are left out between two epochs: more than can have been given after the dump."""
+LOST_IDS: Final = 2**40
+"""Ids that are left out between two epochs, more than can have been given after the dump: at sixty thousand a second
+they last for half a year, and eight thousand epochs stay below 2**53, up to which JavaScript counts."""
 LOST_IDS_EACH_MS: Final = 1_000
 """And so many more for the time since the epoch in the dump began. The same dump may have been restored before, and
 have given out ids of its own since: whoever restores it later begins behind them all."""
@@ -39,7 +43,7 @@ IDENTITY: Final = """
     )
 """
 _LAST: Final = "SELECT number, identity, began_at FROM epochs ORDER BY number DESC LIMIT 1"
-_BEGIN: Final = """
+_NOTE: Final = """
     INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (number) DO UPDATE SET identity = excluded.identity
 """
@@ -67,11 +71,23 @@ class Epoch(NamedTuple):
 async def recognise(connection: Any, part_events: int, signals: Signals) -> None:
     """Before anything is appended: begin a new epoch if this is not the database that the last one was on.
 
-    A database that never held an event may be moved about.
+    A database that never held an event may be moved about. A standby cannot say which it is, nor be appended to.
     """
+    if await connection.fetchval("SELECT pg_is_in_recovery()"):
+        raise Unavailable("nothing can be stored now: the server of the database is a standby, which can only be read")
     identity = await connection.fetchval(IDENTITY)
     if (await _last(connection)).identity == identity:
         return
+    try:
+        await _begin(connection, identity, part_events, signals)
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable(
+            "nothing can be stored now: this database was restored or taken over, and its new epoch begins when no "
+            "transaction holds `events`, not even one that reads; `agentops doctor` names long ones"
+        ) from error
+
+
+async def _begin(connection: Any, identity: str, part_events: int, signals: Signals) -> None:
     async with changing(connection):
         last = await _last(connection)
         if last.identity == identity:
@@ -81,7 +97,7 @@ async def recognise(connection: Any, part_events: int, signals: Signals) -> None
         now = now_ms()
         lost = LOST_IDS + LOST_IDS_EACH_MS * max(0, now - last.began_at)
         first = newest + (lost if number else 1)
-        await connection.execute(_BEGIN, number, now, identity, newest, first)
+        await connection.execute(_NOTE, number, now, identity, newest, first)
         if not number:
             return
         await connection.execute(f"ALTER TABLE events ALTER COLUMN xid SET DEFAULT {_numbered_on(number)}")

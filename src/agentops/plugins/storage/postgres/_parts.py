@@ -8,6 +8,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from agentops.core.records import now_ms
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
@@ -29,16 +31,21 @@ _PARTS: Final = r"""
     WHERE inhparent = 'events'::regclass ORDER BY 2
 """
 _NEWEST: Final = "SELECT last_value FROM events_id"
+_MARKED_AT: Final = "SELECT coalesce(max(at), 0) FROM marks"
+_MARK: Final = "INSERT INTO marks (upto, at) VALUES ($1, $2)"
 
 # Rows that an append holds are left for the next time: who waits for none is in no circle of waiting.
+_HOLD: Final = """
+    SELECT pk FROM runs WHERE pk IN (SELECT run FROM {part} WHERE run > $1 GROUP BY run ORDER BY run LIMIT $2)
+    FOR NO KEY UPDATE SKIP LOCKED
+"""
 _COUNT_OFF: Final = """
     WITH gone AS (
         SELECT runs.pk, found.gone, found.last FROM runs, LATERAL (
             SELECT count(*) AS gone, max(id) AS last FROM {part}
             WHERE {part}.run = runs.pk AND {part}.id > runs.pruned_to
         ) AS found
-        WHERE runs.pk IN (SELECT run FROM {part} WHERE run > $1 GROUP BY run ORDER BY run LIMIT $2) AND found.gone > 0
-        FOR NO KEY UPDATE OF runs SKIP LOCKED
+        WHERE runs.pk = ANY($1) AND found.gone > 0
     ), counted AS (
         UPDATE runs SET pruned_count = pruned_count + gone.gone, pruned_to = gone.last FROM gone WHERE runs.pk = gone.pk
     )
@@ -83,6 +90,13 @@ async def _make(connection: Any, part: Part) -> None:
     )
 
 
+async def mark(connection: Any, size: int, due: int) -> None:
+    """Begin a part and note the last id before it, unless another instance has done so since it was due."""
+    if await connection.fetchval(_MARKED_AT) <= due:
+        last = await begin_next(connection, size)
+        await connection.execute(_MARK, last, now_ms())
+
+
 async def begin_next(connection: Any, size: int) -> int:
     """Let the next id be the first of a part; return the last one before it.
 
@@ -94,8 +108,10 @@ async def begin_next(connection: Any, size: int) -> int:
         newest, is_given = await connection.fetchrow("SELECT last_value, is_called FROM events_id")
         if not is_given:
             return 0
-        (current,) = [part for part in await parts(connection) if part.first <= newest < part.end]
-        return int(await connection.fetchval("SELECT setval('events_id', $1)", current.end - 1))
+        (part,) = [part for part in await parts(connection) if part.first <= newest + 1 < part.end]
+        if part.first == newest + 1:
+            return int(newest)
+        return int(await connection.fetchval("SELECT setval('events_id', $1)", part.end - 1))
 
 
 async def drop_to(connection: Any, upto: int) -> int:
@@ -112,10 +128,15 @@ async def drop_to(connection: Any, upto: int) -> int:
 
 
 async def _count_off(connection: Any, part: Part) -> int:
-    """Tell each run what it loses, a thousand at a time; it is gone for readers from then on."""
+    """Tell each run what it loses, a thousand at a time; it is gone for readers from then on.
+
+    They are held first and counted then: a count that began before would not see what was pruned meanwhile.
+    """
     gone, run = 0, 0
     while run is not None:
-        gone += await connection.fetchval(_COUNT_OFF.format(part=part.name), run, RUNS_AT_ONCE)
+        async with connection.transaction():
+            held = [row[0] for row in await connection.fetch(_HOLD.format(part=part.name), run, RUNS_AT_ONCE)]
+            gone += await connection.fetchval(_COUNT_OFF.format(part=part.name), held)
         run = await connection.fetchval(_NEXT_RUNS.format(part=part.name), run, RUNS_AT_ONCE)
     return gone
 

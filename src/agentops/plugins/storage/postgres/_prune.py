@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import delete, select, text
 
 from agentops.sql.storage import PRUNED_AT_ONCE
-from agentops.sql.tables import events, runs
+from agentops.sql.tables import events
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+# What is not above `pruned_to` was counted when its part was about to be dropped, or by another instance.
+_COUNT: Final = text("""
+    UPDATE runs SET
+        pruned_count = pruned_count + (SELECT count(*) FROM unnest(CAST(:ids AS BIGINT[])) AS id WHERE id > pruned_to),
+        pruned_to = greatest(pruned_to, :upto)
+    WHERE pk = :run
+""")
 
 
 async def prune_some(connection: AsyncConnection, run: int, keep: int) -> int:
@@ -20,8 +28,8 @@ async def prune_some(connection: AsyncConnection, run: int, keep: int) -> int:
         return 0
     oldest = select(events.c.id).where(events.c.run == run, events.c.id <= upto).order_by(events.c.id)
     ids = (await connection.execute(oldest.limit(PRUNED_AT_ONCE))).scalars().all()
+    if not ids:  # another instance deleted them meanwhile
+        return 0
     gone = await connection.execute(delete(events).where(events.c.run == run, events.c.id <= ids[-1]))
-    counted = runs.c.pruned_count + gone.rowcount
-    highest = case((runs.c.pruned_to < ids[-1], ids[-1]), else_=runs.c.pruned_to)
-    await connection.execute(update(runs).where(runs.c.pk == run).values(pruned_count=counted, pruned_to=highest))
+    await connection.execute(_COUNT, {"ids": list(ids), "upto": ids[-1], "run": run})
     return gone.rowcount

@@ -55,44 +55,45 @@ class Writer:
     async def _append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         answers: list[Appended | Refusal] = []
         async with self._turn:
-            for part in _parts(batch):
+            for some in _in_turns(batch):
                 try:
-                    answers.extend(await self._append_part(part))
+                    answers.extend(await self._append_some(some))
                 except Unavailable as refusal:
                     if not answers:
                         raise
-                    answers.extend([refusal] * len(part))
+                    answers.extend([refusal] * len(some))
         return answers
 
-    async def _append_part(self, part: Sequence[Append]) -> Sequence[Appended | Refusal]:
+    async def _append_some(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         with translated():
             await self._reconnect_if_lost()
             try:
-                return await self._store(part)
+                return await self._store(batch)
             except BaseException:
                 self._connection.terminate()
                 raise
 
-    async def _store(self, part: Sequence[Append]) -> Sequence[Appended | Refusal]:
+    async def _store(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         try:
-            return await append_batch(self._connection, part)
+            return await append_batch(self._connection, batch)
         except NoPart:
-            await self._make_room(self._connection, sum(len(append.events) for append in part))
-            return await append_batch(self._connection, part)
+            await self._make_room(self._connection, sum(len(append.events) for append in batch))
+            return await append_batch(self._connection, batch)
 
     async def _reconnect_if_lost(self) -> None:
         if self._connection.is_closed():
             self._connection = await self._way.connect()
 
 
-def _parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
-    part: list[Append] = []
+def _in_turns(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
+    """As many of them at once as have no more than `RUNS_AT_ONCE` runs."""
+    some: list[Append] = []
     runs: set[tuple[str, str]] = set()
     for append in batch:
         runs.add((append.project, append.run))
         if len(runs) > RUNS_AT_ONCE:
-            yield part
-            part, runs = [], {(append.project, append.run)}
-        part.append(append)
-    if part:
-        yield part
+            yield some
+            some, runs = [], {(append.project, append.run)}
+        some.append(append)
+    if some:
+        yield some

@@ -155,9 +155,9 @@ class Postgres(SqlStorage[PostgresSettings]):
             pk = await runs.key_of(connection, project, run)
             return 0 if pk is None else await prune_some(connection, pk, keep)
 
-    async def _last_before_mark(self) -> int:
+    async def _mark(self, due: int) -> None:
         async with self._upkeep() as connection:
-            return await _parts.begin_next(connection, self.settings.part_events)
+            await _parts.mark(connection, self.settings.part_events, due)
 
     async def _forget_to(self, upto: int) -> int:
         async with self._pool.driver() as connection:

@@ -49,9 +49,12 @@ def stored_revision(connection: sqlite3.Connection) -> str | None:
     if connection.execute(table, (VERSION_TABLE,)).fetchone() is None:
         return None
     row = connection.execute(STORED_REVISION).fetchone()
-    if row is None or not is_unknown(row[0]):
-        return None if row is None else str(row[0])
-    return as_known(row[0], connection.execute(SERVED_SINCE).fetchone()[0])
+    if row is None:
+        return None
+    revision = str(row[0])
+    if is_unknown(revision):
+        return as_known(revision, connection.execute(SERVED_SINCE).fetchone()[0])
+    return revision
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
