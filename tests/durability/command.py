@@ -33,6 +33,11 @@ class Command:
             self._arguments += ["--set", each]
         self._process: Process | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def up(self) -> None:
         """Return once it has said where it listens."""
         self._process = await asyncio.create_subprocess_exec(
