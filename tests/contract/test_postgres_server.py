@@ -162,6 +162,16 @@ async def test_a_name_too_long_for_an_index_is_refused_alone(storage: Postgres) 
     assert await count_of(storage) == 2
 
 
+async def test_an_append_tells_that_it_waited_for_another_instance(storage: Postgres, postgres_url: str) -> None:
+    async with run_is_locked(postgres_url):
+        waiting = asyncio.create_task(storage.append([some()]))
+        await is_waiting(postgres_url)
+    ((late,), (alone,)) = (await waiting, await storage.append([some()]))
+    assert isinstance(late, Appended)
+    assert isinstance(alone, Appended)
+    assert (late.waited, alone.waited) == (True, False)
+
+
 class run_is_locked:  # noqa: N801  used as a context manager, it reads as a clause
     """Another instance is in the middle of an append to the run."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentops import EventSettings, Rungs
 from agentops.core.eventlog import EventLog, Stream
+from agentops.core.ports.storage import Appended
 from agentops.core.records import NewEvent
 from agentops.core.signals import Signals
 from agentops.plugins.bus.memory import Memory
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from agentops.core.errors import Refusal
-    from agentops.core.ports.storage import Append, Appended, FeedItem, Page, PageQuery
+    from agentops.core.ports.storage import Append, FeedItem, Page, PageQuery
 
 PROJECT = "default"
 OPENING = b": connected\n\n"
@@ -40,6 +41,7 @@ class Faulty(Sqlite):
         self.epochs_asked = 0
         self.cannot_prune: Exception | None = None
         self.answers_short = False
+        self.waits_for_others = False
         self.pruned = asyncio.Event()
 
     def _fail(self) -> None:
@@ -52,6 +54,8 @@ class Faulty(Sqlite):
         await self.gate.wait()
         self._fail()
         answers = await super().append(batch)
+        if self.waits_for_others:
+            answers = [each._replace(waited=True) for each in answers if isinstance(each, Appended)]
         return answers[:1] if self.answers_short else answers
 
     async def page(self, query: PageQuery) -> Page:

@@ -193,3 +193,13 @@ async def test_what_the_last_start_left_is_pruned(start: Start) -> None:
     async with start(EventSettings(retention=10)) as log:
         await asyncio.wait_for(log.storage.pruned.wait(), 5)
         assert len(await log.stored("r")) == 10
+
+
+async def test_after_a_wait_for_another_instance_a_few_gather_for_the_next_commit(log: Log) -> None:
+    log.storage.waits_for_others = True
+    await log.add("r", "a")
+    adding = [asyncio.create_task(log.add("r", "b"))]
+    await asyncio.sleep(0)
+    adding.append(asyncio.create_task(log.add("r", "c")))
+    await asyncio.gather(*adding)
+    assert log.storage.batches == [1, 2]

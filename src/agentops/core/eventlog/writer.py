@@ -8,15 +8,17 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentops.core.errors import Refusal, Unavailable
+from agentops.core.ports.storage import Appended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agentops.core.config.settings import EventSettings
-    from agentops.core.ports.storage import Append, Appended, Storage
+    from agentops.core.ports.storage import Append, Storage
     from agentops.core.signals import Signals
     from agentops.core.tracing import Span
 
+REST_MOST_SECONDS: Final = 0.003
 BATCH_EVENTS: Final = 4_000
 """A commit is kept short, so that the request that waits behind it is."""
 
@@ -70,7 +72,11 @@ class GroupCommit:
         return await waiting.answer
 
     async def run(self) -> None:
-        """Commit until `close` was called and nothing waits any more."""
+        """Commit until `close` was called and nothing waits any more.
+
+        Where another instance writes to the same runs, the two take turns, and a turn is worth the more the more goes
+        in it: so this one lets a few gather first.
+        """
         while True:
             if not self._queue:
                 if self._closing:
@@ -78,7 +84,9 @@ class GroupCommit:
                 self._work.clear()
                 await self._work.wait()
                 continue
-            await self._commit(self._next_batch())
+            began = time.perf_counter()
+            if await self._commit(self._next_batch()):
+                await asyncio.sleep(min(REST_MOST_SECONDS, time.perf_counter() - began))
 
     def close(self) -> None:
         """Take nothing new, and forget what nobody waits for any more: a database that hangs must not hold the exit."""
@@ -96,7 +104,8 @@ class GroupCommit:
             batch.append(self._queue.popleft())
         return batch
 
-    async def _commit(self, batch: Sequence[_Waiting]) -> None:
+    async def _commit(self, batch: Sequence[_Waiting]) -> bool:
+        """Store a batch and answer whoever waits for it; return whether it had to wait for another instance."""
         began = time.perf_counter_ns()
         outcomes = await self._outcomes([waiting.append for waiting in batch])
         times = began, time.perf_counter_ns()
@@ -114,6 +123,7 @@ class GroupCommit:
             self._on_commit([(w.append, o) for w, o in zip(batch, outcomes, strict=True) if not isinstance(o, Refusal)])
         except Exception as error:  # noqa: BLE001 - a stranger's bus may raise anything, and the next commit waits
             self._signals.event("commit.untold", "error", error=error)
+        return any(isinstance(outcome, Appended) and outcome.waited for outcome in outcomes)
 
     async def _outcomes(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         began = time.perf_counter()

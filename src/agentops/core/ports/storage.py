@@ -32,7 +32,8 @@ class Appended(NamedTuple):
     """What became of an `Append`: the ids, in the order of its events, and the run's newest id before and after.
 
     `repeats` holds, by position, the bodies of events whose key was there already; they were not stored again.
-    `kept` is how many events of the run are stored now, so that retention need not count.
+    `kept` is how many events of the run are stored now, so that retention need not count. `waited` says that somebody
+    else was writing to the same run.
     """
 
     ids: Sequence[int]
@@ -40,6 +41,7 @@ class Appended(NamedTuple):
     last: int
     kept: int
     repeats: dict[int, str]
+    waited: bool = False
 
 
 class PageQuery(NamedTuple):

@@ -95,7 +95,8 @@ async def store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
     known: KnownKeys = {}
     for place, id_, body in zip(*(stored[column] or () for column in _KNOWN), strict=True):
         known[places[asked.runs[place - 1]], str(asked.keys[place - 1])] = StoredEvent(id_, body)
-    return plan(batch, states, known, stored["ids"] or ()).appended
+    appended = plan(batch, states, known, stored["ids"] or ()).appended
+    return [each._replace(waited=True) for each in appended] if stored["waited"] else appended
 
 
 def lock_of(run: RunName) -> int:

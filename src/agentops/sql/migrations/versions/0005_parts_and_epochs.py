@@ -72,15 +72,24 @@ _APPEND = """
         places INT[], bodies TEXT[], keys TEXT[],
         -- for each run, how it was found; which events have a key that was there, and what it had; ids of the others
         OUT last_ids BIGINT[], OUT kept BIGINT[],
-        OUT known_places BIGINT[], OUT known_ids BIGINT[], OUT known_bodies TEXT[], OUT ids BIGINT[]
+        OUT known_places BIGINT[], OUT known_ids BIGINT[], OUT known_bodies TEXT[], OUT ids BIGINT[],
+        -- whether somebody else was at one of the runs
+        OUT waited BOOLEAN
     ) LANGUAGE plpgsql AS $$
     DECLARE
         found_runs BIGINT[];
         found_projects BIGINT[];
         oldest BIGINT;
         newest BIGINT;
+        wanted_lock BIGINT;
     BEGIN
-        PERFORM pg_advisory_xact_lock(lock) FROM unnest(locks) AS wanted (lock);
+        waited := false;
+        FOREACH wanted_lock IN ARRAY locks LOOP
+            IF NOT pg_try_advisory_xact_lock(wanted_lock) THEN
+                waited := true;
+                PERFORM pg_advisory_xact_lock(wanted_lock);
+            END IF;
+        END LOOP;
         LOOP
             SELECT array_agg(found.pk ORDER BY place), array_agg(found.project ORDER BY place),
                    array_agg(found.last_id ORDER BY place), array_agg(found.kept ORDER BY place),
