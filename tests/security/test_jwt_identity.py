@@ -20,6 +20,7 @@ from agentops.core.ports.tokens import IssuesTokens
 from agentops.core.ports.withdrawal import Rechecks
 from agentops.core.rungs import Rungs
 from agentops.plugins.auth.jwt import Jwt
+from agentops.plugins.features.users import Users as SignIn
 from tests.core.parts import storage_in
 from tests.security.jwt_making import (
     AUDIENCE,
@@ -228,3 +229,15 @@ def test_a_refusal_is_gone_when_it_was_told(token: str) -> None:
         assert refusal() is None
     finally:
         gc.enable()
+
+
+class HastyClock(StillClock):
+    """A second is over whenever somebody looks."""
+
+    def now(self) -> float:
+        self.advance(1)
+        return super().now()
+
+
+def test_a_second_that_ends_during_the_check_is_no_mistake_of_the_configuration() -> None:
+    assert list(SignIn(auth="a").check_beside({"a": shared(HastyClock(), accounts=True)})) == []

@@ -42,6 +42,8 @@ AnyRequest = Request[Any, Any, Any]
 
 BODY_MOST: Final = 64 * 1024
 """Nothing that is sent here is longer, and some of it is read before anybody is known."""
+PROBE_SECONDS: Final = 60
+"""Of a token that is made to see whether it can be: it must not end with the second in which it is made."""
 
 UNSTORED: Final = {"Cache-Control": "no-store"}
 
@@ -81,7 +83,7 @@ class Users(Feature[UsersSettings]):
         issuer = None if wrong else able(auth, SignsIn, self.settings.auth)
         if issuer is not None and not any(True for _ in issuer.check()):
             try:
-                issuer.issue({"sub": "nobody"}, 1)
+                issuer.issue({"sub": "nobody"}, PROBE_SECONDS)
             except StartError as error:
                 yield Problem("auth", str(error), "nobody could sign in", "name an authenticator that can")
             if not issuer.accounts:
