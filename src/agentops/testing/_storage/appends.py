@@ -39,6 +39,11 @@ BODIES = {
 
 
 class AppendContract(StorageTests):
+    async def test_an_empty_key_is_a_key(self, storage: AnyStorage) -> None:
+        (first,) = await stored(storage, an_append("run", keys=[""]))
+        (again,) = await stored(storage, an_append("run", keys=[""]))
+        assert list(again.ids) == list(first.ids)
+
     async def test_ids_grow_in_the_order_of_the_events(self, storage: AnyStorage) -> None:
         first, second = await stored(storage, an_append("run", "a", "b"), an_append("run", "c"))
         ids = [*first.ids, *second.ids]

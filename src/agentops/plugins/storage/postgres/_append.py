@@ -86,7 +86,7 @@ async def store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
         now_ms(),
         [places[run] for run in asked.runs],
         asked.bodies,
-        asked.keys if any(asked.keys) else None,
+        asked.keys if any(key is not None for key in asked.keys) else None,
     )
     states = {
         run: RunState(0, place, last, kept)
