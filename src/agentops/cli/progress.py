@@ -12,13 +12,11 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from agentops.sql.copying.sides import Tell as TellStage
+
 
 class Tell(Protocol):
     def __call__(self, done: int, total: int | None = None) -> None: ...
-
-
-class TellStage(Protocol):
-    def __call__(self, doing: str, done: int, total: int | None = None) -> None: ...
 
 
 LINE_SECONDS: Final = 10.0

@@ -35,31 +35,29 @@ HORIZON: Final = f"((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + {XI
 """Below it, no transaction of this epoch is open any more."""
 
 # Of the cluster, of the database in it, and of the line of its history, which a standby that takes over leaves.
-IDENTITY: Final = """
-    SELECT concat_ws('/',
-        (SELECT system_identifier FROM pg_control_system()),
-        (SELECT oid FROM pg_database WHERE datname = current_database()),
-        left(pg_walfile_name(pg_current_wal_lsn()), 8)
-    )
+DATABASE: Final = """
+    concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
+        (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
+IDENTITY: Final = f"SELECT concat_ws('/', {DATABASE}, left(pg_walfile_name(pg_current_wal_lsn()), 8))"
 _LAST: Final = "SELECT number, identity, began_at FROM epochs ORDER BY number DESC LIMIT 1"
 _NOTE: Final = """
     INSERT INTO epochs (number, began_at, identity, last_id, first_id) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (number) DO UPDATE SET identity = excluded.identity
 """
-_NEWEST: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id"
+NEWEST: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id"
 _LIFE: Final = "SELECT coalesce(max(first_id), 0) FROM epochs WHERE number > 0"
 FIRST_NUMBER: Final = f"""
     SELECT ((number * {XIDS})::text)::xid8 FROM epochs WHERE $3 > last_id AND $3 < first_id
 """  # noqa: S608 - put together from what stands in this program
 """The number before all transactions of the epoch that began when this id was lost; none of an id that was not."""
-_KNOWN: Final = """
+_KNOWN: Final = f"""
     SELECT least(
         $1,
         (SELECT last_id FROM epochs WHERE $1 > last_id AND $1 < first_id),
-        (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id)
+        ({NEWEST})
     )
-"""
+"""  # noqa: S608 - as above
 
 
 class Epoch(NamedTuple):
@@ -92,7 +90,7 @@ async def _begin(connection: Any, identity: str, part_events: int, signals: Sign
         last = await _last(connection)
         if last.identity == identity:
             return
-        newest = await connection.fetchval(_NEWEST)
+        newest = await connection.fetchval(NEWEST)
         number = last.number + 1 if newest and last is not _NONE else 0
         now = now_ms()
         lost = LOST_IDS + LOST_IDS_EACH_MS * max(0, now - last.began_at)

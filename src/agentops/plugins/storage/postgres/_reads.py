@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from agentops.core.errors import BadRequest
 from agentops.core.ports.storage import FeedItem, Page
 from agentops.core.records import StoredEvent
-from agentops.plugins.storage.postgres._epochs import FIRST_NUMBER, HORIZON
+from agentops.plugins.storage.postgres._epochs import FIRST_NUMBER, HORIZON, NEWEST
 from agentops.sql.storage import CURSOR
 from agentops.sql.text import storable
 
@@ -60,7 +60,6 @@ _POSITION: Final = """
 _LAST_ID: Final = """
     SELECT last_id FROM runs WHERE project = (SELECT pk FROM projects WHERE name = $1) AND name = $2
 """
-_NEWEST_ID: Final = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_id"
 
 
 class Position(NamedTuple):
@@ -108,7 +107,7 @@ async def feed_end(connection: Any) -> str:
 
 async def last_id(connection: Any, project: str | None, run: str | None) -> int:
     if project is None or run is None:
-        return int(await connection.fetchval(_NEWEST_ID))
+        return int(await connection.fetchval(NEWEST))
     if not (storable(project) and storable(run)):
         return 0
     return int(await connection.fetchval(_LAST_ID, project, run) or 0)

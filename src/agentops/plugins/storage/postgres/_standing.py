@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from agentops.plugins.storage.postgres._epochs import IDENTITY
+from agentops.plugins.storage.postgres._epochs import DATABASE, IDENTITY
 from agentops.sql.migrations import STORED_REVISION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DATABASE: Final = """
-    concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
-        (SELECT oid FROM pg_database WHERE datname = current_database()))
-"""
 PRIMARY: Final = f"""
-    SELECT false, {_DATABASE}, ({IDENTITY}), ({STORED_REVISION}),
+    SELECT false, {DATABASE}, ({IDENTITY}), ({STORED_REVISION}),
         pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint, NULL::float8
 """
 STANDBY: Final = f"""
-    SELECT pg_is_in_recovery(), {_DATABASE}, (SELECT identity FROM epochs ORDER BY number DESC LIMIT 1),
+    SELECT pg_is_in_recovery(), {DATABASE}, (SELECT identity FROM epochs ORDER BY number DESC LIMIT 1),
         ({STORED_REVISION}), pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint,
         extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
 """  # noqa: S608 - as above
