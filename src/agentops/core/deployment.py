@@ -20,6 +20,7 @@ from agentops.core.ports.exposition import Exposes
 from agentops.core.ports.feature import Feature
 from agentops.core.ports.keys import MakesKeys
 from agentops.core.ports.limiter import Limiter
+from agentops.core.ports.model import Model
 from agentops.core.ports.retry import Retry
 from agentops.core.ports.storage import Storage
 from agentops.core.ports.telemetry import Telemetry
@@ -36,6 +37,7 @@ class Deployment:
     storage: Storage
     bus: Bus
     lanes: Sequence[Lane]
+    models: Mapping[str, Model] = field(default_factory=dict[str, Model])
     auth: Mapping[str, Authenticator] = field(default_factory=dict[str, Authenticator])
     telemetry: Mapping[str, Telemetry] = field(default_factory=dict[str, Telemetry])
     limiter: Limiter | None = None
@@ -65,6 +67,8 @@ class Deployment:
             yield "retry", self.retry
         for name, telemetry in self.telemetry.items():
             yield f"telemetry.{name}", telemetry
+        for name, model in self.models.items():
+            yield f"models.{name}", model
         for name, authenticator in self.auth.items():
             yield f"auth.{name}", authenticator
         for feature in self.features:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.auth import Authenticator
     from agentops.core.ports.bus import Bus
     from agentops.core.ports.limiter import Limiter
+    from agentops.core.ports.model import Model
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
     from agentops.core.ports.telemetry import Telemetry
@@ -54,6 +55,7 @@ class Kit(InitPlugin):
         *,
         storage: Storage,
         lanes: Sequence[Lane],
+        models: Mapping[str, Model] | None = None,
         auth: Mapping[str, Authenticator] | None = None,
         telemetry: Mapping[str, Telemetry] | None = None,
         bus: Bus | None = None,
@@ -66,6 +68,7 @@ class Kit(InitPlugin):
         self.deployment = Deployment(
             storage=storage,
             lanes=lanes,
+            models=models or {},
             auth=auth or {},
             telemetry=telemetry or {"log": cast("type[Telemetry]", find("telemetry", "log"))()},
             bus=bus or cast("type[Bus]", find("bus", "memory"))(),
@@ -154,6 +157,9 @@ class Kit(InitPlugin):
             if parts.retry is not None:
                 await _start(stack, "retry", parts.retry, rungs)
                 rungs = rungs.with_part("retry", parts.retry)
+            for name, model in parts.models.items():
+                await _start(stack, f"model {name!r}", model, rungs)
+            rungs = rungs.with_part("models", parts.models)
             await self._start_authenticators(stack, rungs)
             working = {name: part for name, part in parts.auth.items() if name not in self.down}
             rungs = rungs.with_part("auth", working).with_part("permissions", parts.permissions)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
 
-Kind = Literal["telemetry", "storage", "bus", "limiter", "retry", "auth", "feature"]
+Kind = Literal["telemetry", "storage", "bus", "limiter", "retry", "model", "auth", "feature"]
 
 LADDER: Final[tuple[Kind, ...]] = get_args(Kind)
 """Start order. A plugin may use the rungs below its own through their ports, and never another plugin."""
@@ -52,7 +52,7 @@ S = TypeVar("S", bound=Settings, default=Settings, covariant=True)  # noqa: PLC0
 
 
 class Plugin(Generic[S]):
-    """The base of the seven kinds; subclass the kind, not this."""
+    """The base of the eight kinds; subclass the kind, not this."""
 
     kind: ClassVar[Kind]
     settings_type: ClassVar[type[Settings]] = NoSettings

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.auth import Authenticator
     from agentops.core.ports.bus import Bus
     from agentops.core.ports.limiter import Limiter
+    from agentops.core.ports.model import Model
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
     from agentops.core.ports.telemetry import Telemetry
@@ -37,6 +38,8 @@ class Rungs:
     limiter: Limiter
     retry: Retry
     events: EventLog
+    models: Mapping[str, Model]
+    """The providers of models, by name."""
     auth: Mapping[str, Authenticator]
     """For features: the authenticators of the deployment, those that could not start left out."""
     permissions: Mapping[str, str]

@@ -102,6 +102,7 @@ keys: Final = Table(
     Column("permissions", Text, nullable=False),
     Column("networks", Text, nullable=False),
     Column("rates", Text, nullable=False, server_default="[]"),
+    Column("llm", Text, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
@@ -162,3 +163,102 @@ deliveries: Final = Table(
     Column("log", Text, nullable=False, server_default="[]"),
 )
 """What is to be sent, and what became of it; triggers add rows as well. `once` names what is told a webhook once."""
+
+purses: Final = Table(
+    "purses",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("period", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("tier", Text),
+)
+"""Any limit that is used up: money of a day in micro-dollars, tokens of a minute, a user's credits."""
+
+holds: Final = Table(
+    "holds",
+    metadata,
+    Column("call", Text, primary_key=True),
+    Column("purse", Text, primary_key=True),
+    Column("period", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""What calls under way may still spend; those of a process that died end."""
+
+calls: Final = Table(
+    "calls",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("credential", Text, nullable=False),
+    Column("api", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("cached", BigInteger, nullable=False),
+    Column("written", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("estimated", Integer, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("own_key", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("first_ms", BigInteger),
+    Column("ms", BigInteger, nullable=False),
+    Column("run", Text, nullable=False),
+)
+"""One row for each call of a model; `target` is what the provider calls the `model`."""
+
+usage: Final = Table(
+    "usage",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("credential", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("cached", BigInteger, nullable=False),
+    Column("written", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+)
+"""The calls of a day added up, when they settle; it stays when they are forgotten."""
+
+ledger: Final = Table(
+    "ledger",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("call", Text),
+    Column("amount", BigInteger, nullable=False),
+    Column("balance_before", BigInteger, nullable=False),
+    Column("balance_after", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+)
+"""Every change of a user's credits, in micro-dollars."""
+
+provider_keys: Final = Table(
+    "provider_keys",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("owner", Text, primary_key=True),
+    Column("provider", Text, primary_key=True),
+    Column("ring", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+)
+"""Keys that users have at providers: sealed with the key of the ring that `ring` names."""

@@ -29,6 +29,7 @@ from agentops.core.ports.auth import Authenticator
 from agentops.core.ports.bus import Bus
 from agentops.core.ports.feature import Feature
 from agentops.core.ports.limiter import Limiter
+from agentops.core.ports.model import Model
 from agentops.core.ports.retry import Retry
 from agentops.core.ports.storage import Storage
 from agentops.core.ports.telemetry import Telemetry
@@ -78,6 +79,7 @@ class _Assembly:
             limiter=cast("Limiter | None", self._parts.get("limiter")),
             retry=cast("Retry | None", self._parts.get("retry")),
             telemetry=_with_log(cast("dict[str, Telemetry]", self._made("telemetry"))),
+            models=cast("dict[str, Model]", self._made("models")),
             auth=cast("dict[str, Authenticator]", self._made("auth")),
             lanes=lanes,
             server=server,

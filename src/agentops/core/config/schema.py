@@ -40,6 +40,7 @@ _ONE_SECTIONS: Final[Mapping[str, str]] = {
 }
 _NAMED_SECTIONS: Final[Mapping[str, str]] = {
     "telemetry": "Where events, counters and timings go: any number of tables, each of a name of your choice.",
+    "models": "Providers of models, by the names under which the gateway knows them.",
     "auth": "Ways to prove who is calling, by the names under which lanes know them.",
     "features": "What lanes serve, where it needs settings of its own.",
 }

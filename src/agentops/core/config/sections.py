@@ -10,7 +10,12 @@ from agentops.core.plugin import Kind
 ONE_PLUGIN: Final[dict[str, Kind]] = {"storage": "storage", "bus": "bus", "limiter": "limiter", "retry": "retry"}
 """Sections that are the table of one plugin."""
 
-NAMED_PLUGINS: Final[dict[str, Kind]] = {"telemetry": "telemetry", "auth": "auth", "features": "feature"}
+NAMED_PLUGINS: Final[dict[str, Kind]] = {
+    "telemetry": "telemetry",
+    "models": "model",
+    "auth": "auth",
+    "features": "feature",
+}
 """Sections that hold any number of plugins, each in a table of its own name."""
 
 DEFAULT_USE: Final = {"storage": "sqlite", "bus": "memory"}

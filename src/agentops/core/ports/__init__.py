@@ -1,1 +1,1 @@
-"""The seven kinds of plugin, one file each; `core.plugin` says what they have in common."""
+"""The eight kinds of plugin, one file each; `core.plugin` says what they have in common."""

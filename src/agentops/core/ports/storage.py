@@ -19,18 +19,33 @@ MARKS: Final = 20
 """Into how many pieces `forget` divides the time for which events are kept."""
 
 
+class Statement(NamedTuple):
+    """A change of a feature's own tables, its values at the `?`; `otherwise` is the refusal if no row was changed."""
+
+    query: str
+    values: Sequence[str | int | None]
+    otherwise: Refusal | None = None
+
+
 class Append(NamedTuple):
-    """Events for one run, stored all or none; the run is made if it is new."""
+    """Events for one run, stored all or none; the run is made if it is new. Without events, it is left alone.
+
+    The statements are carried out in the same transaction, in their order, and are refused with the events or alone.
+    What need not be `lasting` may be lost in a power cut, and costs no wait for the disk.
+    """
 
     project: str
     run: str
     events: Sequence[NewEvent]
     status: Status | None = None
+    statements: Sequence[Statement] = ()
+    lasting: bool = True
 
 
 class Appended(NamedTuple):
     """What became of an `Append`: the ids, in the order of its events, and the run's newest id before and after.
 
+    `rows` is what its statements returned, one after the other.
     `repeats` holds, by position, the bodies of events whose key was there already; they were not stored again.
     `kept` is how many events of the run are stored now, so that retention need not count. `waited` says that somebody
     else was writing to the same run.
@@ -42,6 +57,7 @@ class Appended(NamedTuple):
     kept: int
     repeats: dict[int, str]
     waited: bool = False
+    rows: Sequence[Sequence[Any]] = ()
 
 
 class PageQuery(NamedTuple):
