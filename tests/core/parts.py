@@ -11,12 +11,16 @@ from litestar import Request, get, post
 from agentops import Authenticator, Caller, Feature, Identity, NoSettings, Rejected, Telemetry
 from agentops.core import errors
 from agentops.core.http.answers import Answer, json_answer
+from agentops.plugins.features.runs import Runs
 from agentops.plugins.storage.sqlite import Sqlite
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from agentops import Kit
+    from agentops.core.eventlog import EventLog
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -122,3 +126,9 @@ class Steps:
                 yield
             finally:
                 self.taken.append(f"{name} stops")
+
+
+def events_of(kit: Kit) -> EventLog:
+    """The event log of a kit that runs and serves runs."""
+    (runs,) = (feature for feature in kit.deployment.features if isinstance(feature, Runs))
+    return runs._events

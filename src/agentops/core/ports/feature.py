@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from agentops.core.plugin import Kind, Plugin, S
 from agentops.core.ports.auth import Authenticator
+from agentops.core.ports.model import Model
 from agentops.core.problem import Problem
 
 
@@ -21,8 +22,8 @@ class Feature(Plugin[S]):
     permissions: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """The permissions that its routes ask for, each with what it allows; no others exist."""
 
-    def check_beside(self, auth: Mapping[str, Authenticator]) -> Iterable[Problem]:
-        """Say what is wrong with its settings beside these authenticators; like `check`, it starts nothing."""
+    def check_beside(self, auth: Mapping[str, Authenticator], models: Mapping[str, Model]) -> Iterable[Problem]:
+        """Say what is wrong with its settings beside these; like `check`, it starts nothing."""
         return ()
 
     @abstractmethod

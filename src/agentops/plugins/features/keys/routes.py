@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.ports.model import Model
     from agentops.core.rungs import Rungs
     from agentops.core.vouched import Vouched
 
@@ -68,7 +69,7 @@ class Keys(Feature[KeysSettings]):
         if not self.settings.own_path and not self.settings.administered:
             yield Problem("own_path", "no route is left", "nothing would be served", 'write own_path = "/keys"')
 
-    def check_beside(self, auth: Mapping[str, Authenticator]) -> Iterable[Problem]:
+    def check_beside(self, auth: Mapping[str, Authenticator], models: Mapping[str, Model]) -> Iterable[Problem]:
         yield from unable(auth, MakesKeys, self.settings.auth, "the keys that are made here are for a hashed-keys one")
 
     @asynccontextmanager
