@@ -41,7 +41,7 @@ class Shop:
     async def purse(self, purse: str = BUDGET) -> tuple[int, int, int, int]:
         """Its period, its size, what is spent of it and what is held."""
         rows = await self.storage.read_rows("SELECT period, size, spent, held FROM purses WHERE id = ?", purse)
-        return tuple(rows[0])  # type: ignore[return-value]
+        return tuple(rows[0])
 
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self.storage.read_rows(query)]

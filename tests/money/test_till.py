@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
 
-from agentops.core.errors import Conflict, TooManyRequests
+from agentops.core.errors import Conflict, TooManyRequests, Unavailable
 from agentops.money.purses import of_credits
-from tests.money.parts import BUDGET, CREDITS, NO_ROOM, Shop, a_record, want
+from tests.core.eventlog.faulty import Faulty, event
+from tests.core.parts import until
+from tests.money.parts import BUDGET, CREDITS, NO_ROOM, Shop, a_record, open_shop, want
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from agentops.core.errors import Refusal
+    from agentops.core.ports.storage import Append, Appended
 
 
 async def test_what_is_held_is_settled_on_what_was_used(shop: Shop) -> None:
@@ -87,3 +99,55 @@ async def test_credits_begin_with_a_grant_and_every_change_is_in_the_ledger(shop
     assert await shop.till.ledger("p", "u", 10, before=entries[0].id) == entries[1:]
     await shop.assert_idle()
     assert of_credits("p/a", "u") != of_credits("p", "a/u")
+
+
+async def test_a_settlement_that_is_cancelled_at_any_moment_is_carried_out(shop: Shop) -> None:
+    for turns in range(1, 40):
+        call = f"c{turns}"
+        await shop.till.hold(call, [want(60, 1000)], 0)
+        task = asyncio.create_task(shop.till.settle(a_record(call, 1), {BUDGET: 1}))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await shop.till.release(call)
+        await asyncio.gather(*shop.till._later)
+        assert await shop.purse() == (1, 1000, turns, 0)
+    assert await shop.rows("SELECT calls, cost FROM usage") == [(39, 39)]
+    await shop.assert_idle()
+
+
+async def test_what_cannot_be_settled_now_is_settled_when_the_storage_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentops.money.till.PAUSE_SECONDS", 0.01)
+    storage = Faulty(path=str(tmp_path / "agentops.sqlite"))
+    async with open_shop(storage) as shop:
+        await shop.till.hold("c", [want(60)], 0)
+        storage.error = Unavailable("away")
+        with pytest.raises(Unavailable):
+            await shop.till.settle(a_record("c", 25), {BUDGET: 25}, [event("e")])
+        await shop.till.release("c")
+        await until(lambda: "settlement.postponed" in [name for name, *_ in shop.told.events])
+        storage.error = None
+        await asyncio.gather(*shop.till._later)
+        assert await shop.purse() == (1, 100, 25, 0)
+        assert len((await shop.events.page("p", "run", 0, 10))[0]) == 1
+
+
+async def test_a_hold_of_which_nobody_knows_whether_it_was_made_is_given_back(tmp_path: Path) -> None:
+    class Lost(Faulty):
+        async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+            answers = await super().append(batch)
+            if not lost:
+                lost.append(True)
+                raise Unavailable("lost", code="outcome_unknown")
+            return answers
+
+    lost: list[bool] = []
+    async with open_shop(Lost(path=str(tmp_path / "agentops.sqlite"))) as shop:
+        with pytest.raises(Unavailable):
+            await shop.till.hold("c", [want(60)], 0)
+        await asyncio.gather(*shop.till._later)
+        assert await shop.purse() == (1, 100, 0, 0)
+        await shop.assert_idle()

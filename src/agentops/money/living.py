@@ -17,5 +17,6 @@ class Living:
 
     held: Mapping[str, Held]
     expires_at: int
+    is_settling: bool = False
     project: str = ""
     spends: Mapping[str, int] = field(default_factory=dict[str, int])

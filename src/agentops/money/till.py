@@ -92,20 +92,22 @@ class Till:
         return {purse: held.amount for purse, held in self._living[call].held.items()}
 
     async def release(self, call: str) -> None:
-        """Give everything back at once: nothing was spent. That nothing is held is no mistake."""
-        living = self._living.pop(call, None)
-        if living is not None:
+        """Give everything back at once: nothing was spent. Nothing happens where nothing is held, or it is settled."""
+        living = self._living.get(call)
+        if living is not None and not living.is_settling:
+            del self._living[call]
             await self._give_back(call, [*living.held])
 
     def settlement(self, record: CallRecord, spends: Mapping[str, int]) -> Sequence[Statement]:
         """What goes with the last events of a call; the append is refused as `AlreadySettled` when it was done before.
 
-        `spends` says what was used of the purses that it holds; `settled` is to be called with what came of it.
+        `spends` says what was used of the purses that it holds; `settled` is to be called with what came of it. From
+        here on the call can no longer be released.
         """
         living = self._living.get(record.id)
         if living is None:
             return statements.settle(record, {}, {})
-        living.project, living.spends = record.project, spends
+        living.is_settling, living.project, living.spends = True, record.project, spends
         return statements.settle(record, living.held, spends)
 
     def settled(self, call: str, rows: Sequence[Sequence[Any]]) -> None:
