@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
+
+from agentops.core.records import DAY_MS
 
 MINUTE_MS: Final = 60_000
 FOR_EVER: Final = 0
 """The period of a purse that never begins anew."""
 
-_CREDITS: Final = "credits:"
+CREDITS: Final = "credits:"
+"""Before whose they are."""
 
 
 def of_key(key: str, what: str) -> str:
@@ -24,19 +28,19 @@ def of_project(project: str, what: str) -> str:
 
 def of_credits(project: str, subject: str) -> str:
     """A user's credits."""
-    return f"{_CREDITS}{project.replace('%', '%25').replace('/', '%2F')}/{subject}"
+    return f"{CREDITS}{project.replace('%', '%25').replace('/', '%2F')}/{subject}"
 
 
 def whose_credits(purse: str) -> tuple[str, str] | None:
     """The project and the subject, if these are somebody's credits."""
-    if not purse.startswith(_CREDITS):
+    if not purse.startswith(CREDITS):
         return None
-    project, _, subject = purse.removeprefix(_CREDITS).partition("/")
+    project, _, subject = purse.removeprefix(CREDITS).partition("/")
     return project.replace("%2F", "/").replace("%25", "%"), subject
 
 
 def is_money(purse: str) -> bool:
-    return purse.endswith((":day", ":month")) or purse.startswith(_CREDITS)
+    return purse.endswith((":day", ":month")) or purse.startswith(CREDITS)
 
 
 def minute(now_ms: int) -> int:
@@ -46,20 +50,19 @@ def minute(now_ms: int) -> int:
 
 def day(now_ms: int) -> int:
     """The day in UTC, as a period: 20260131."""
-    now = _utc(now_ms)
-    return now.year * 10_000 + now.month * 100 + now.day
+    return int(day_named(now_ms).replace("-", ""))
 
 
 def month(now_ms: int) -> int:
     """The month in UTC, as a period: 202601."""
-    now = _utc(now_ms)
-    return now.year * 100 + now.month
+    return day(now_ms) // 100
 
 
 def day_named(now_ms: int) -> str:
     """The day in UTC, as people write it."""
-    return _utc(now_ms).date().isoformat()
+    return _day_named(now_ms // DAY_MS)
 
 
-def _utc(now_ms: int) -> datetime:
-    return datetime.fromtimestamp(now_ms / 1000, UTC)
+@lru_cache(maxsize=8)
+def _day_named(number: int) -> str:
+    return datetime.fromtimestamp(number * DAY_MS / 1000, UTC).date().isoformat()

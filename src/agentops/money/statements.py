@@ -1,6 +1,7 @@
 """The changes of purses, holds, the ledger and usage, as statements that go with an append.
 
-Whoever changes a purse names it as a lock, so that what one statement found holds true for the next.
+Whoever changes a purse names it as a lock, so that what one statement found holds true for the next. Of ways to say
+the same, these are the ones for which SQLite makes no table on the side: that would take longer than all else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agentops.core.errors import Conflict
 from agentops.core.ports.storage import Statement
 from agentops.core.records import now_ms
-from agentops.money.purses import day_named, whose_credits
+from agentops.money.purses import CREDITS, day_named, is_money, whose_credits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 AS_IT_IS: Final = -1
 """In the place of a size: the one that the row says."""
+
+_BIG: Final = "CAST(? AS BIGINT)"
+"""Without a type, a mark may be taken for a text, or for a number that is too small."""
 
 _CLAIMED: Final = -1
 """The end of a hold that is being taken back: nobody renews it any more."""
@@ -57,6 +61,9 @@ _GIVE_BACK_CLAIMED: Final = f"""
 """  # noqa: S608 - as above
 _FORGET: Final = "DELETE FROM holds WHERE call = ?"
 _FORGET_CLAIMED: Final = f"DELETE FROM holds WHERE call = ? AND expires_at = {_CLAIMED}"  # noqa: S608 - as above
+_USED_UP: Final = """
+    SELECT id, size FROM purses WHERE id = ? AND period = ? AND spent >= size AND spent - CAST(? AS BIGINT) < size
+"""
 _RECORD: Final = """
     INSERT INTO calls (
         id, at, project, subject, credential, api, model, provider, target, outcome, input, cached, written, output,
@@ -95,15 +102,21 @@ class Renewed(Conflict):
 
 
 def hold(call: str, wants: Sequence[Want], expires_at: int) -> Sequence[Statement]:
-    """Hold of every purse what is wanted of it, or of none. Returns each purse and the period it is in."""
-    ordered = sorted(wants, key=_purse_of)
+    """Hold of every purse what is wanted of it, or of none."""
+    notes: list[str | int | None] = []
+    rooms: list[str | int | None] = []
     values: list[str | int | None] = []
-    for want in ordered:
-        values += (want.purse, want.period, want.amount, AS_IT_IS if want.size is None else want.size)
-    names = tuple(want.purse for want in ordered)
+    for want in wants:
+        purse, period, amount, size = want[:4]
+        size = AS_IT_IS if size is None else size
+        notes += (call, purse, period, amount, expires_at)
+        rooms += (amount, period, size, size, purse, amount, size)
+        values += (purse, period, size, amount)
+    count = len(wants)
+    names = [want.purse for want in wants]
     return (
-        Statement(_hold(len(ordered)), values, NoRoom("not all of it fits"), names),
-        Statement(_note(len(ordered)), [*values, call, expires_at]),
+        Statement(_note(count), notes + rooms, NoRoom("not all of it fits"), names),
+        Statement(_hold(count), values),
     )
 
 
@@ -124,21 +137,19 @@ def sweep(call: str, purses: Sequence[str], now: int) -> Sequence[Statement]:
 def settle(record: CallRecord, held: Mapping[str, Held], spends: Mapping[str, int]) -> Sequence[Statement]:
     """Record the call, spend what it used and give back what it held; refused when that was done before.
 
-    Returns, of each purse, its period, its size and what is spent of it.
+    Returns the name and the size of each purse of money that it has used up.
     """
-    statements = [
-        Statement(_RECORD, _recorded(record), AlreadySettled("this call is settled"), tuple(held)),
-        _counted(record),
-    ]
+    statements = [Statement(_RECORD, record, AlreadySettled("this call is settled"), [*held]), _counted(record)]
     if held:
         values: list[str | int | None] = []
         for purse, (period, _) in held.items():
-            values += (purse, period, spends.get(purse, 0))
-        statements += (Statement(_spend(len(held)), [*values, record.id]), Statement(_FORGET, (record.id,)))
+            values += (purse, record.id, purse, period, spends.get(purse, 0), record.id, purse)
+        statements += (Statement(_spend(len(held)), values), Statement(_FORGET, (record.id,)))
     for purse, spent in spends.items():
-        whose = whose_credits(purse)
-        if whose is not None and spent:
-            statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
+        if spent and is_money(purse):
+            if purse.startswith(CREDITS):
+                statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
+            statements.append(Statement(_USED_UP, (purse, held[purse].period, spent)))
     return statements
 
 
@@ -166,14 +177,6 @@ def states(count: int) -> str:
     return f"SELECT id, period, size, spent, held FROM purses WHERE id IN ({_marks(count)})"  # noqa: S608 - marks
 
 
-def _purse_of(want: Want) -> str:
-    return want.purse
-
-
-def _recorded(record: CallRecord) -> Sequence[str | int | None]:
-    return [int(value) if isinstance(value, bool) else value for value in record]
-
-
 def _counted(record: CallRecord) -> Statement:
     names = record.project, day_named(record.at), record.subject, record.credential, record.model, record.provider
     tokens = record.input, record.cached, record.written, record.output
@@ -192,52 +195,54 @@ def _marks(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def _wanted(count: int) -> str:
-    row = "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT))"
-    return f"WITH wanted (purse, period, amount, size) AS (VALUES {', '.join([row] * count)})"
+@cache
+def _note(count: int) -> str:
+    """Note what is held, if there is room for all of it.
+
+    The period is the row's: where clocks differ, another instance may have begun the next one already.
+    """
+    row = f"""(
+        CAST(? AS TEXT), CAST(? AS TEXT), {_BIG}, {_BIG}, {_BIG}
+    )"""
+    room = f"""coalesce(
+        (
+            SELECT {_BIG} + held + CASE WHEN period >= {_BIG} THEN spent ELSE 0 END
+                <= CASE WHEN {_BIG} = {AS_IT_IS} THEN size ELSE {_BIG} END
+            FROM purses WHERE id = ?
+        ),
+        {_BIG} <= {_BIG}
+    )"""
+    return f"""
+        INSERT INTO holds (call, purse, period, amount, expires_at)
+        SELECT column1, column2,
+            coalesce((SELECT period FROM purses WHERE id = column2 AND period > column3), column3), column4, column5
+        FROM (VALUES {", ".join([row] * count)}) AS wanted
+        WHERE {" AND ".join([room] * count)}
+    """  # noqa: S608 - marks
 
 
 @cache
 def _hold(count: int) -> str:
+    row = f"(CAST(? AS TEXT), {_BIG}, {_BIG}, 0, {_BIG})"
     return f"""
-        INSERT INTO purses (id, period, size, spent, held)
-        {_wanted(count)}
-        SELECT purse, period, size, 0, amount FROM wanted
-        WHERE NOT EXISTS (
-            SELECT 1 FROM wanted LEFT JOIN purses ON purses.id = wanted.purse
-            WHERE wanted.amount + coalesce(purses.held, 0)
-                + CASE WHEN purses.period >= wanted.period THEN purses.spent ELSE 0 END
-                > CASE WHEN wanted.size = {AS_IT_IS} THEN coalesce(purses.size, {AS_IT_IS}) ELSE wanted.size END
-        )
+        INSERT INTO purses (id, period, size, spent, held) VALUES {", ".join([row] * count)}
         ON CONFLICT (id) DO UPDATE SET
             period = CASE WHEN excluded.period > purses.period THEN excluded.period ELSE purses.period END,
             size = CASE WHEN excluded.size = {AS_IT_IS} THEN purses.size ELSE excluded.size END,
             spent = CASE WHEN excluded.period > purses.period THEN 0 ELSE purses.spent END,
             held = purses.held + excluded.held
-    """  # noqa: S608 - marks and numbers of this module
-
-
-@cache
-def _note(count: int) -> str:
-    """The period is the row's: where clocks differ, another instance may have begun the next one already."""
-    return f"""
-        INSERT INTO holds (call, purse, period, amount, expires_at)
-        {_wanted(count)}
-        SELECT CAST(? AS TEXT), wanted.purse, purses.period, wanted.amount, CAST(? AS BIGINT)
-        FROM wanted JOIN purses ON purses.id = wanted.purse
-        RETURNING purse, period
     """  # noqa: S608 - as above
 
 
 @cache
 def _spend(count: int) -> str:
     """What was held in a period that is over is spent in that one, and no longer told of."""
-    row = "(CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT))"
+    period = f"coalesce((SELECT period FROM holds WHERE call = ? AND purse = ?), {_BIG})"
+    held = "coalesce((SELECT amount FROM holds WHERE call = ? AND purse = ?), 0)"
+    row = f"(CAST(? AS TEXT), {period}, 0, {_BIG}, {held})"
     return f"""
-        WITH used (purse, period, amount) AS (VALUES {", ".join([row] * count)})
-        UPDATE purses SET
-            held = held - coalesce((SELECT amount FROM holds WHERE call = ? AND purse = purses.id), 0),
-            spent = spent + CASE WHEN purses.period = used.period THEN used.amount ELSE 0 END
-        FROM used WHERE purses.id = used.purse
-        RETURNING purses.id, purses.period, purses.size, purses.spent
-    """  # noqa: S608 - marks
+        INSERT INTO purses (id, period, size, spent, held) VALUES {", ".join([row] * count)}
+        ON CONFLICT (id) DO UPDATE SET
+            held = purses.held - excluded.held,
+            spent = purses.spent + CASE WHEN purses.period = excluded.period THEN excluded.spent ELSE 0 END
+    """  # noqa: S608 - as above

@@ -13,7 +13,7 @@ from agentops.money import statements
 from agentops.money.credits import balance, grant, ledger
 from agentops.money.line import POLL_SECONDS, Lines
 from agentops.money.living import Living
-from agentops.money.purses import is_money, of_credits, whose_credits
+from agentops.money.purses import of_credits, whose_credits
 from agentops.money.records import Balance
 from agentops.money.upkeep import Upkeep
 from agentops.money.usage import usage
@@ -107,7 +107,7 @@ class Till:
         living = self._living.get(record.id)
         if living is None:
             return statements.settle(record, {}, {})
-        living.is_settling, living.project, living.spends = True, record.project, spends
+        living.is_settling, living.project = True, record.project
         return statements.settle(record, living.held, spends)
 
     def settled(self, call: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -117,10 +117,8 @@ class Till:
             return
         for purse in living.held:
             self._lines.tell(purse)
-        for purse, period, size, spent in rows:
-            added = living.spends.get(purse, 0) if living.held[purse].period == period else 0
-            if spent - added < size <= spent and is_money(purse):
-                self._signals.event("budget.reached", "warning", purse=purse, size=size, project=living.project)
+        for purse, size in rows:
+            self._signals.event("budget.reached", "warning", purse=purse, size=size, project=living.project)
 
     async def settle(
         self,
@@ -210,7 +208,7 @@ class Till:
         expires_at = now_ms() + self._hold_ms
         purses = [want.purse for want in wants]
         try:
-            appended = await self._events.change(statements.hold(call, wants, expires_at), lasting=False)
+            await self._events.change(statements.hold(call, wants, expires_at), lasting=False)
         except statements.NoRoom:
             return False
         except asyncio.CancelledError:
@@ -220,8 +218,7 @@ class Till:
             if refusal.code == "outcome_unknown":
                 self._do_later(self._give_back(call, purses))
             raise
-        periods: dict[str, int] = {row[0]: row[1] for row in appended.rows}
-        held = {want.purse: Held(periods[want.purse], want.amount) for want in wants}
+        held = {want.purse: Held(want.period, want.amount) for want in wants}
         self._living[call] = Living(held, expires_at)
         return True
 

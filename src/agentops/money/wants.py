@@ -28,7 +28,7 @@ class Want(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What a call holds of a purse, and the period that it will be spent in."""
+    """What a call holds of a purse, and in which period it was wanted."""
 
     period: int
     amount: int

@@ -22,6 +22,7 @@ MARKS: Final = 20
 class Statement(NamedTuple):
     """A change of a feature's own tables, its values at the `?`; `otherwise` is the refusal if no row was changed.
 
+    A plain `SELECT` may stand between changes, to see what they led to.
     `locks` are names of what it changes, or relies on, where others may do so at the same time: of those who name the
     same, one goes on when the other has committed, and nobody waits in a circle.
     """

@@ -130,7 +130,7 @@ async def _executed(connection: Any, statement: Statement) -> tuple[Sequence[Any
 
 @cache
 def _returns(query: str) -> bool:
-    return re.search(r"\bRETURNING\b", query, re.IGNORECASE) is not None
+    return re.search(r"^\s*SELECT\b|\bRETURNING\b", query, re.IGNORECASE) is not None
 
 
 async def _store_events(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:

@@ -63,7 +63,6 @@ _NUMBERED = (
         UNIQUE (call, purse)
     )
     """,
-    "CREATE INDEX holds_by_end ON holds (expires_at)",
     """
     CREATE TABLE usage (
         id {number},
