@@ -35,6 +35,15 @@ def add(box: str, count: int = 1) -> Statement:
     return Statement("UPDATE boxes SET held = held + ? WHERE name = ?", (count, box), None, (box,))
 
 
+def add_named(box: str) -> Statement:
+    """The same, put as a driver may not know it for a change."""
+    query = """
+        WITH wanted (box) AS (SELECT CAST(? AS TEXT))
+        UPDATE boxes SET held = held + 1 FROM wanted WHERE boxes.name = wanted.box
+    """
+    return Statement(query, (box,), None, (box,))
+
+
 def change(*statements: Statement, lasting: bool = True) -> Append:
     return Append("", "", (), None, statements, lasting)
 
@@ -87,10 +96,15 @@ class StatementContract(StorageTests):
 
     async def test_a_change_that_returns_nothing_is_refused_when_it_changes_nothing(self, storage: AnyStorage) -> None:
         await make_boxes(storage)
-        refused = add("missing")._replace(otherwise=FULL)
-        assert list(await storage.append([change(refused)])) == [FULL]
-        assert bodies_of(await storage.append([change(put("x"), add("x")._replace(otherwise=FULL))])) == [True]
-        assert await boxes(storage) == {"x": 2}
+        for add_to in (add, add_named):
+            assert list(await storage.append([change(add_to("missing")._replace(otherwise=FULL))])) == [FULL]
+            added = change(put("x"), add_to("x")._replace(otherwise=FULL))
+            assert bodies_of(await storage.append([added, change(add_to("missing")._replace(otherwise=FULL))])) == [
+                True,
+                False,
+            ]
+            assert await boxes(storage) == {"x": 2}
+            await stored(storage, change(Statement("DELETE FROM boxes", ())))
 
     async def test_a_change_that_may_change_nothing_is_not_refused(self, storage: AnyStorage) -> None:
         await make_boxes(storage)

@@ -125,11 +125,16 @@ def _carry_out(connection: sqlite3.Connection, append: Append, stored: Appended)
         cursor = connection.execute(query, values)
         returned = cursor.fetchall()
         rows += returned
-        if otherwise is not None and not returned and cursor.rowcount <= 0:
+        if otherwise is not None and not returned and not _changed(connection, cursor):
             if position or append.is_of_run:
                 raise otherwise
             return otherwise
     return stored._replace(rows=rows) if rows else stored
+
+
+def _changed(connection: sqlite3.Connection, cursor: sqlite3.Cursor) -> int:
+    """How many rows; the driver does not count them when a statement begins with `WITH`."""
+    return cursor.rowcount if cursor.rowcount >= 0 else int(connection.execute("SELECT changes()").fetchone()[0])
 
 
 def _store_events(connection: sqlite3.Connection, batch: Sequence[Append]) -> Sequence[Appended]:
