@@ -30,7 +30,7 @@ ACCOUNTS = """
     INSERT INTO sessions VALUES ('s1', 'b', 'x', 'h1', NULL, NULL, NULL, 1, 9, NULL);
     INSERT INTO sessions VALUES ('s2', 'ä', 'x', 'h2', 'h1', 'salt', 4, 1, 9, 8);
     INSERT INTO keys VALUES ('K', 'l1', 'uc_', 'uc_a', 'h', 'default', 'b', 'n', '[]', '[]', 1, 9, NULL, 3, '["1/s"]',
-        '{"models":["m"]}');
+        '{"parallel":1}');
     INSERT INTO keys VALUES ('k', 'l2', 'uc_', 'uc_b', 'hash', 'other', 'ä', 'n', '["*"]', '[]', 1, 9, 2, NULL, '[]', '{}');
     INSERT INTO webhooks (id, project, url, kinds, format, description, secret, created_at)
         VALUES ('w', 'default', 'http://x', '["run.failed","key.created"]', 'standard', '', 's', 1);

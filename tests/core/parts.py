@@ -84,6 +84,7 @@ class Probe(Feature[NoSettings]):
     """Fails in every way that a handler can."""
 
     permissions: ClassVar = {"probe:read": "look", "probe:write": "touch"}
+    error_styles: ClassVar = {"/styled": "openai", "/styled/deep": "anthropic"}
 
     def routes(self) -> Sequence[object]:
         read, write = {"permission": "probe:read"}, {"permission": "probe:write"}
@@ -93,7 +94,7 @@ class Probe(Feature[NoSettings]):
             get("/everybody", opt={"public": True})(self.who),
             get("/boom", opt=read)(self.boom),
             post("/written", opt=write)(self.who),
-            get("/styled", opt={**read, "errors": "openai"})(self.boom),
+            get(["/styled", "/styled/deep/boom", "/styles"], opt=read)(self.boom),
         ]
 
     async def refuse(self, request: Request[Any, Any, Any]) -> Answer:
