@@ -201,9 +201,7 @@ def _note(count: int) -> str:
 
     The period is the row's: where clocks differ, another instance may have begun the next one already.
     """
-    row = f"""(
-        CAST(? AS TEXT), CAST(? AS TEXT), {_BIG}, {_BIG}, {_BIG}
-    )"""
+    row = f"(CAST(? AS TEXT), CAST(? AS TEXT), {_BIG}, {_BIG}, {_BIG})"
     room = f"""coalesce(
         (
             SELECT {_BIG} + held + CASE WHEN period >= {_BIG} THEN spent ELSE 0 END
@@ -211,7 +209,7 @@ def _note(count: int) -> str:
             FROM purses WHERE id = ?
         ),
         {_BIG} <= {_BIG}
-    )"""
+    )"""  # noqa: S608 - as below
     return f"""
         INSERT INTO holds (call, purse, period, amount, expires_at)
         SELECT column1, column2,
@@ -237,7 +235,7 @@ def _hold(count: int) -> str:
 @cache
 def _spend(count: int) -> str:
     """What was held in a period that is over is spent in that one, and no longer told of."""
-    period = f"coalesce((SELECT period FROM holds WHERE call = ? AND purse = ?), {_BIG})"
+    period = f"coalesce((SELECT period FROM holds WHERE call = ? AND purse = ?), {_BIG})"  # noqa: S608 - as above
     held = "coalesce((SELECT amount FROM holds WHERE call = ? AND purse = ?), 0)"
     row = f"(CAST(? AS TEXT), {period}, 0, {_BIG}, {held})"
     return f"""
