@@ -54,7 +54,7 @@ async def work(shop: Shop, random: Random, name: str) -> None:
         try:
             if random.random() < 0.1:
                 origin = Origin("p", "clerk")
-                await shop.till.grant(origin, random.choice(SUBJECTS), random.randrange(-200, 400), str(number))
+                await shop.till.grant(origin, random.choice(SUBJECTS), random.randrange(-200, 400) or 1, str(number))
             else:
                 await one_call(shop, random, f"{name}-{number}")
         except Refusal:
