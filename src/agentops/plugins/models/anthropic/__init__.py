@@ -1,0 +1,1 @@
+"""Anthropic's models, asked in Anthropic's words or in OpenAI's."""
