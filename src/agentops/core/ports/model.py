@@ -87,8 +87,8 @@ class Model(Plugin[S]):
     """Asks one provider. It tries once: the deployment's retry, and other providers, are whoever asks it to see to."""
 
     kind: ClassVar[Kind] = "model"
-    speaks: ClassVar[frozenset[Api]] = frozenset({"chat"})
-    """The APIs in which it can be asked."""
+    speaks: frozenset[Api] = frozenset({"chat"})
+    """The APIs in which it can be asked; known from its class or from its settings, before it starts."""
 
     @abstractmethod
     async def answer(self, order: Order) -> Whole:
