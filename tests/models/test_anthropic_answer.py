@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from agentops.core.ports.model import ModelFault, ModelLost, Piece, Usage
-from agentops.plugins.models.anthropic._answer import as_chat_completion, message
+from agentops.core.ports.model import Api, ModelFault, ModelLost, Piece, Usage
+from agentops.outgoing import Event, json_object
+from agentops.plugins.models.anthropic._answer import Message, as_chat_completion, message
 from agentops.plugins.models.anthropic._chunks import Chunks
 from agentops.plugins.models.anthropic._native import Relayed, as_answered, as_asked
 from tests.models.orders import order
@@ -46,8 +47,16 @@ def body(content: list[dict[str, Any]], **more: Any) -> bytes:
     return msgspec.json.encode({**found, "stop_reason": "end_turn", "usage": COUNTED, **more})
 
 
+def message_of(answer: bytes, api: Api = "chat") -> Message:
+    return message(*json_object(answer), api, ["sk-ant-1234567890"])
+
+
+def event(data: Any) -> Event:
+    return Event(data if isinstance(data, str) else msgspec.json.encode(data).decode(), "")
+
+
 def completed(content: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    whole = as_chat_completion(message(body(content, **more), "chat"), "claude", 1700000000)
+    whole = as_chat_completion(message_of(body(content, **more)), "claude", 1700000000)
     found: dict[str, Any] = msgspec.json.decode(whole.body)
     return found
 
@@ -84,8 +93,8 @@ def test_an_answer_with_everything() -> None:
 
 
 def test_what_was_used_is_counted_with_the_cache() -> None:
-    assert as_chat_completion(message(body([]), "chat"), "m", 0).usage == USED
-    assert as_chat_completion(message(body([], usage=None), "chat"), "m", 0).usage is None
+    assert as_chat_completion(message_of(body([])), "m", 0).usage == USED
+    assert as_chat_completion(message_of(body([], usage=None)), "m", 0).usage is None
 
 
 def test_what_only_calls_tools_says_nothing() -> None:
@@ -124,12 +133,19 @@ def test_a_refusal_says_why() -> None:
 )
 def test_what_is_no_message_is_no_success(api: Any, wrong: bytes) -> None:
     with pytest.raises(ModelLost):
-        message(wrong, api)
+        message_of(wrong, api)
 
 
 def test_a_block_that_is_none_is_no_success() -> None:
     with pytest.raises(ModelLost):
         completed([{"type": "text", "text": 5}])
+
+
+def test_an_error_that_shows_a_key_does_not_show_it() -> None:
+    said = b'{"type":"error","error":{"type":"api_error","message":"sk-ant-1234567890 is wrong"}}'
+    with pytest.raises(ModelFault, match=r"^\*+ is wrong") as fault:
+        message_of(said)
+    assert b"1234567890" not in fault.value.body
 
 
 @pytest.mark.parametrize(
@@ -144,8 +160,8 @@ def test_a_block_that_is_none_is_no_success() -> None:
 )
 def test_an_error_that_comes_as_an_answer_is_one(api: Any, wanted: dict[str, Any]) -> None:
     said = b'{"type":"error","error":{"type":"overloaded_error","message":"Busy"}}'
-    streams = Relayed() if api == "messages" else Chunks("m", 0, counts=True)
-    for fails in (lambda: message(said, api), lambda: list(streams.feed(said.decode()))):
+    streams = Relayed(()) if api == "messages" else Chunks("m", 0, (), shows_usage=True)
+    for fails in (lambda: message_of(said, api), lambda: list(streams.take(event(said.decode())))):
         with pytest.raises(ModelFault, match="Busy") as fault:
             fails()
         assert fault.value.status == 529
@@ -184,10 +200,10 @@ EVENTS: list[dict[str, Any]] = [
 ]
 
 
-def chunked(events: list[dict[str, Any]], *, counts: bool = True) -> list[Piece]:
-    chunks = Chunks("claude", 1700000000, counts=counts)
-    fed = [piece for event in events for piece in chunks.feed(msgspec.json.encode(event).decode())]
-    assert chunks.progress.is_whole
+def chunked(events: list[dict[str, Any]], *, shows_usage: bool = True) -> list[Piece]:
+    chunks = Chunks("claude", 1700000000, (), shows_usage=shows_usage)
+    fed = [piece for one in events for piece in chunks.take(event(one))]
+    assert chunks.is_whole()
     return [*fed, *chunks.rest()]
 
 
@@ -221,7 +237,7 @@ def test_a_stream_with_everything() -> None:
 
 
 def test_a_stream_says_what_was_written_and_used() -> None:
-    found = chunked(EVENTS, counts=False)
+    found = chunked(EVENTS, shows_usage=False)
     assert "".join(piece.text for piece in found) == 'Hm.I look.{"city":"Łódź"}{}'
     assert found[0].usage == Usage(100, 1, 60, 30)
     assert found[-1] == Piece(usage=USED)
@@ -229,36 +245,48 @@ def test_a_stream_says_what_was_written_and_used() -> None:
 
 def test_a_refusal_in_a_stream_says_why() -> None:
     details = {"type": "refusal", "explanation": "I may not."}
-    event = {"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": details}, "usage": COUNTED}
-    (choice,) = msgspec.json.decode(chunked([EVENTS[0], event])[1].data)["choices"]
+    last = {"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": details}, "usage": COUNTED}
+    (choice,) = msgspec.json.decode(chunked([EVENTS[0], last])[1].data)["choices"]
     assert choice["finish_reason"] == "content_filter"
     assert choice["delta"] == {"refusal": "I may not."}
 
 
 def test_a_stream_is_whole_when_only_its_last_word_is_missing() -> None:
-    for streams in (Chunks("m", 0, counts=True), Relayed()):
-        for event in EVENTS[:-2]:
-            list(streams.feed(msgspec.json.encode(event).decode()))
-        assert not streams.progress.is_whole
-        list(streams.feed(msgspec.json.encode(EVENTS[-2]).decode()))
-        assert streams.progress.is_whole
+    for streams in (Chunks("m", 0, (), shows_usage=True), Relayed(())):
+        for one in EVENTS[:-2]:
+            list(streams.take(event(one)))
+        assert not streams.is_whole()
+        list(streams.take(event(EVENTS[-2])))
+        assert streams.is_whole()
+        assert not streams.is_over
+        list(streams.take(event(EVENTS[-1])))
+        assert streams.is_over
+
+
+def test_a_stream_that_says_not_what_it_used_is_whole_at_its_last_word_only() -> None:
+    relayed = Relayed(())
+    list(relayed.take(event({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})))
+    assert not relayed.is_whole()
+    list(relayed.take(event({"type": "message_stop"})))
+    assert relayed.is_over
+    assert relayed.usage is None
 
 
 def test_the_own_api_is_handed_through() -> None:
-    relayed = Relayed()
+    relayed = Relayed(())
     data = [msgspec.json.encode(event) for event in EVENTS]
-    found = [piece for one in data for piece in relayed.feed(one.decode())]
+    found = [piece for one in data for piece in relayed.take(event(one.decode()))]
     assert [piece.data for piece in found] == data
-    assert [piece.event for piece in found] == [event["type"] for event in EVENTS]
+    assert [piece.event for piece in found] == [one["type"] for one in EVENTS]
     assert "".join(piece.text for piece in found) == 'Hm.I look.{"city":"Łódź"}'
     assert [piece.usage for piece in found if piece.usage] == [Usage(100, 1, 60, 30), USED]
     assert list(relayed.rest()) == []
 
 
 def test_a_last_word_that_was_lost_is_said() -> None:
-    relayed = Relayed()
-    for event in EVENTS[:-1]:
-        list(relayed.feed(msgspec.json.encode(event).decode()))
+    relayed = Relayed(())
+    for one in EVENTS[:-1]:
+        list(relayed.take(event(one)))
     assert list(relayed.rest()) == [Piece(b'{"type":"message_stop"}', "message_stop")]
 
 
@@ -268,27 +296,27 @@ HOSTILE = {
     "no-type": "{}",
     "two-events": '{"type":"ping"}{"type":"ping"}',
     "a-field-in-the-name": '{"type":"ping\\ndata: {}"}',
+    "an-end-of-nothing": '{"type":"message_stop"}',
     "an-empty-name": '{"type":""}',
 }
 
 
 @pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
 def test_what_is_no_event_ends_the_stream(data: str) -> None:
-    for streams in (Chunks("m", 0, counts=True), Relayed()):
+    for streams in (Chunks("m", 0, (), shows_usage=True), Relayed(())):
         with pytest.raises(ModelLost):
-            list(streams.feed(data))
+            list(streams.take(event(data)))
 
 
 def test_what_is_ours_to_say_is_not_said_by_a_provider() -> None:
-    (piece,) = Relayed().feed('{"type":"ping",\n"_met\\u0061data":{"cost":0},"big": 1.10}')
+    (piece,) = Relayed(()).take(event('{"type":"ping",\n"_met\\u0061data":{"cost":0},"big": 1.10}'))
     assert piece.data == b'{"type":"ping","big":1.10}'
-    assert b"_metadata" not in as_answered(body([], _metadata={"cost": 0})).body
 
 
 def test_the_own_api_is_asked_and_answered_untouched() -> None:
     asked = order("messages", {"max_tokens": 5, "new": {"b": 1, "a": 2}}, streamed=True, model="claude")
     assert as_asked(asked) == b'{"model":"claude","stream":true,"max_tokens":5,"new":{"b":1,"a":2}}'
     assert as_asked(asked._replace(streamed=False)) == b'{"model":"claude","max_tokens":5,"new":{"b":1,"a":2}}'
-    whole = as_answered(body(CONTENT))
+    whole = as_answered(message_of(body(CONTENT), "messages"), body(CONTENT))
     assert whole.body == body(CONTENT)
     assert whole.usage == USED

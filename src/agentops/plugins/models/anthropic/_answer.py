@@ -11,6 +11,8 @@ from agentops.plugins.models.anthropic._faults import ErrorBody, told
 from agentops.plugins.models.anthropic._usage import Counted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from agentops.core.ports.model import Api
 
 _FINISHED: Final = {
@@ -43,20 +45,13 @@ class Block(msgspec.Struct):
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Heard(msgspec.Struct):
-    """What is the same in every answer; `type` says whether it is one."""
-
-    type: str = ""
-
-
-def message(body: bytes, api: Api) -> Message:
+def message(fields: Mapping[str, msgspec.Raw], body: bytes, api: Api, secrets: Collection[str]) -> Message:
     """Raise what an answer is that is no message: an error that came as if all were well, or nothing to be read."""
     try:
-        body.decode()
-        if msgspec.json.decode(body, type=Heard).type == "error":
-            raise told(api, msgspec.json.decode(body, type=ErrorBody).error)
+        if "error" in fields:
+            raise told(api, msgspec.json.decode(body, type=ErrorBody).error, secrets)
         return msgspec.json.decode(body, type=Message)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError):
         raise ModelLost("the provider's answer is no message") from None
 
 

@@ -12,52 +12,51 @@ from agentops.plugins.models.anthropic._events import Progress
 from agentops.plugins.models.anthropic._reading import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from agentops.plugins.models.anthropic._events import Delta, Event
+    from agentops.outgoing import Event
+    from agentops.plugins.models.anthropic._events import Delta, Said
 
 
-class Chunks:
-    """Feed it each event's data; `rest` is what there is to say behind the last of them."""
+class Chunks(Progress):
+    """One event may say as much as several chunks, or nothing."""
 
-    def __init__(self, model: str, created: int, *, counts: bool) -> None:
-        self.progress = Progress("chat")
-        self._counts = counts
+    def __init__(self, model: str, created: int, secrets: Collection[str], *, shows_usage: bool) -> None:
+        super().__init__("chat", secrets)
+        self._shows_usage = shows_usage
         self._head: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": created, "model": model}
         self._thought: dict[str, Any] = {}
         self._thinking: list[str] = []
         self._call = -1
         self._awaits_arguments = False
 
-    def feed(self, data: str) -> Iterator[Piece]:
-        event = self.progress.read(data)
-        match event.type:
+    def take(self, event: Event) -> Iterator[Piece]:
+        said = self.read(event)
+        match said.type:
             case "message_start":
-                yield self._begin(event)
-            case "content_block_start" if event.content_block != NULL:
-                yield from self._open(event.content_block)
-            case "content_block_delta" if event.delta is not None:
-                yield from self._go_on(event.delta)
+                yield self._begin(said)
+            case "content_block_start" if said.content_block != NULL:
+                yield from self._open(said.content_block)
+            case "content_block_delta" if said.delta is not None:
+                yield from self._go_on(said.delta)
             case "content_block_stop":
                 yield from self._close()
-            case "message_delta" if event.delta is not None and event.delta.stop_reason is not None:
-                yield self._piece(_said_no(event.delta), finish=finish_reason(event.delta.stop_reason))
+            case "message_delta" if said.delta is not None and said.delta.stop_reason is not None:
+                yield self._piece(_said_no(said.delta), finish=finish_reason(said.delta.stop_reason))
             case _:
                 pass
 
     def rest(self) -> Iterator[Piece]:
-        counted = self.progress.counted
-        if counted is not None:
-            told = msgspec.json.encode({**self._head, "choices": [], "usage": counted.in_chat()})
-            yield Piece(told if self._counts else b"", usage=counted.usage())
+        """What was used: it is known only when nothing more can come."""
+        if self.counted is not None:
+            told = msgspec.json.encode({**self._head, "choices": [], "usage": self.counted.in_chat()})
+            yield Piece(told if self._shows_usage else b"", usage=self.usage)
 
-    def _begin(self, event: Event) -> Piece:
-        if event.message is not None:
-            self._head["id"] = event.message.id
-            self._head["model"] = event.message.model or self._head["model"]
-        begun = self._piece({"role": "assistant", "content": ""})
-        counted = self.progress.counted
-        return begun if counted is None else begun._replace(usage=counted.usage())
+    def _begin(self, said: Said) -> Piece:
+        if said.message is not None:
+            self._head["id"] = said.message.id
+            self._head["model"] = said.message.model or self._head["model"]
+        return self._piece({"role": "assistant", "content": ""})._replace(usage=self.usage)
 
     def _open(self, raw: msgspec.Raw) -> Iterator[Piece]:
         block = block_of(raw)

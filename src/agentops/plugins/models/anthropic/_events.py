@@ -13,7 +13,10 @@ from agentops.plugins.models.anthropic._reading import NULL
 from agentops.plugins.models.anthropic._usage import Counted
 
 if TYPE_CHECKING:
-    from agentops.core.ports.model import Api
+    from collections.abc import Collection
+
+    from agentops.core.ports.model import Api, Usage
+    from agentops.outgoing import Event
 
 
 class Delta(msgspec.Struct):
@@ -36,7 +39,7 @@ class Begun(msgspec.Struct):
     usage: Counted | None = None
 
 
-class Event(msgspec.Struct):
+class Said(msgspec.Struct):
     type: str
     index: int = 0
     message: Begun | None = None
@@ -46,35 +49,42 @@ class Event(msgspec.Struct):
     error: Error | None = None
 
 
-_EVENTS: Final = msgspec.json.Decoder(Event)
+_SAID: Final = msgspec.json.Decoder(Said)
 
 
 class Progress:
     """Reads the events of one stream, and knows what they used and whether they are all."""
 
-    def __init__(self, api: Api) -> None:
-        self._api: Api = api
+    def __init__(self, api: Api, secrets: Collection[str]) -> None:
+        self.is_over = False
         self.counted: Counted | None = None
-        self.stop_reason: str | None = None
+        self._api: Api = api
+        self._secrets = secrets
+        self._has_stopped = False
 
     @property
-    def is_whole(self) -> bool:
-        """Nothing but the last word may follow on what was used and why it stopped."""
-        return self.stop_reason is not None and self.counted is not None
+    def usage(self) -> Usage | None:
+        return None if self.counted is None else self.counted.usage()
 
-    def read(self, data: str) -> Event:
+    def is_whole(self) -> bool:
+        """Whether nothing but the last word is missing: why it stopped and what it used have come."""
+        return self._has_stopped and self.counted is not None
+
+    def read(self, event: Event) -> Said:
         """Raise what an event says that is an error, or that it cannot be read."""
         try:
-            event = _EVENTS.decode(data)
+            said = _SAID.decode(event.data)
         except (msgspec.DecodeError, RecursionError):
             raise ModelLost("the provider's stream holds what is no event of a message") from None
-        if not (event.type.isascii() and event.type.isidentifier()):
+        if not (said.type.isascii() and said.type.isidentifier()):
             raise ModelLost("the provider's stream holds an event whose type is no name")
-        if event.type == "error":
-            raise told(self._api, event.error or Error())
-        counted = event.message.usage if event.message is not None else event.usage
+        if said.type == "error":
+            raise told(self._api, said.error or Error(), self._secrets)
+        counted = said.message.usage if said.message is not None else said.usage
         if counted is not None:
             self.counted = counted if self.counted is None else self.counted.then(counted)
-        if event.delta is not None and event.delta.stop_reason is not None:
-            self.stop_reason = event.delta.stop_reason
-        return event
+        self._has_stopped = self._has_stopped or (said.delta is not None and said.delta.stop_reason is not None)
+        self.is_over = said.type == "message_stop"
+        if self.is_over and not self._has_stopped:
+            raise ModelLost("the provider's stream ended before its message did")
+        return said

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from agentops.core.error_styles import render
 from agentops.core.errors import BadRequest
+from agentops.core.masking import masked_in_strangers
 from agentops.core.ports.model import ModelFault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
     from agentops.core.ports.model import Api
 
 OVERLOADED: Final = 529
+_SILENT: Final = "the provider said no, and not why"
 
 _STATUSES: Final = {
     "invalid_request_error": 400,
@@ -55,23 +57,27 @@ def unsayable(param: str, why: str) -> ModelFault:
     return ModelFault(refusal.message, refusal.status, body=render("openai", refusal, ""))
 
 
-def told(api: Api, error: Error, status: int | None = None, headers: Mapping[str, str] | None = None) -> ModelFault:
-    """The provider's no; without a status of its answer, the one that its kind of error has."""
-    known = _STATUSES.get(error.type, 500) if status is None else status
-    said = dict(headers or {})
-    if known == OVERLOADED:
-        said.setdefault("x-should-retry", "true")
-    return ModelFault(error.message or "the provider said no", known, headers=said, body=_body(api, error))
+def told(api: Api, error: Error, secrets: Collection[str]) -> ModelFault:
+    """What the provider says as if it were an answer, or in the middle of one; what `secrets` are in it is masked."""
+    masked = Error(masked_in_strangers(error.type, secrets), masked_in_strangers(error.message, secrets))
+    body = msgspec.json.encode({"type": "error", "error": masked})
+    return in_words_of(api, ModelFault(masked.message or _SILENT, _STATUSES.get(masked.type, 500), body=body))
 
 
-def _body(api: Api, error: Error) -> bytes:
-    return msgspec.json.encode(_native(error) if api == "messages" else _openai(error))
+def in_words_of(api: Api, fault: ModelFault) -> ModelFault:
+    """The provider's no, for a caller who asked in the words of `api`; when it is overloaded it may be asked again."""
+    if fault.status == OVERLOADED:
+        fault.headers.setdefault("x-should-retry", "true")
+    if api == "chat" and fault.body:
+        fault.body = _in_chat(fault.body)
+    return fault
 
 
-def _native(error: Error) -> dict[str, Any]:
-    return {"type": "error", "error": {"type": error.type or "api_error", "message": error.message}}
-
-
-def _openai(error: Error) -> dict[str, Any]:
+def _in_chat(body: bytes) -> bytes:
+    try:
+        error = msgspec.json.decode(body, type=ErrorBody).error
+    except msgspec.DecodeError:
+        return b""
     kind = _OPENAI_TYPES.get(error.type, error.type or "server_error")
-    return {"error": {"message": error.message, "type": kind, "param": None, "code": error.type or None}}
+    said = {"message": error.message or _SILENT, "type": kind, "param": None, "code": error.type or None}
+    return msgspec.json.encode({"error": said})

@@ -47,6 +47,8 @@ UNSAYABLE: Final[dict[str, list[Any]]] = {
 }
 """They ask for what Anthropic cannot do, but for these values, and for null."""
 
+_NOT_PASSED_ON: Final = {"model", "stream", *TRANSLATED, *HINTS, *UNSAYABLE}
+
 _EFFORTS: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _TIERS: Final = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 
@@ -66,11 +68,10 @@ class _Format(msgspec.Struct):
 
 def passed_on(fields: Mapping[str, msgspec.Raw]) -> Fields:
     """The fields that OpenAI's API does not know, or that are called the same in both."""
-    for name, meaningless in UNSAYABLE.items():
-        if _field(fields, name, Any) not in [None, *meaningless]:
+    for name, raw in fields.items():
+        if name in UNSAYABLE and read(raw, Any, name) not in [None, *UNSAYABLE[name]]:
             raise unsayable(name, "Anthropic has no such thing; leave it out")
-    ours = TRANSLATED | HINTS | UNSAYABLE.keys()
-    return {name: raw for name, raw in fields.items() if name not in ours and raw != NULL}
+    return {name: raw for name, raw in fields.items() if name not in _NOT_PASSED_ON and raw != NULL}
 
 
 def most_tokens(fields: Mapping[str, msgspec.Raw], default: int) -> int:
@@ -131,4 +132,4 @@ def _format(fields: Mapping[str, msgspec.Raw]) -> Block:
 
 
 def _field(fields: Mapping[str, msgspec.Raw], name: str, shape: Any) -> Any:
-    return read(fields.get(name, NULL), shape, name)
+    return read(fields[name], shape, name) if name in fields else None

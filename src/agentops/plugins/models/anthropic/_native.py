@@ -7,57 +7,43 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from agentops.core.ports.model import Piece, Whole
-from agentops.plugins.models.anthropic._answer import message
+from agentops.outgoing import one_line
 from agentops.plugins.models.anthropic._events import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from agentops.core.ports.model import Order
-
-_OURS: Final = "_metadata"
-"""What is told of a call beside the answer; no provider says it in our place."""
+    from agentops.outgoing import Event
+    from agentops.plugins.models.anthropic._answer import Message
 
 _LAST: Final = Piece(b'{"type":"message_stop"}', "message_stop")
 
 
 def as_asked(order: Order) -> bytes:
+    """The model and whether it is streamed are said by the order, and by no field."""
+    said = {name: raw for name, raw in order.fields.items() if name not in {"model", "stream"}}
     streamed: dict[str, Any] = {"stream": True} if order.streamed else {}
-    return msgspec.json.encode({"model": order.model, **streamed, **order.fields})
+    return msgspec.json.encode({"model": order.model, **streamed, **said})
 
 
-def as_answered(body: bytes) -> Whole:
-    found = message(body, "messages")
-    return Whole(_handed_on(body), None if found.usage is None else found.usage.usage())
+def as_answered(found: Message, body: bytes) -> Whole:
+    return Whole(body, None if found.usage is None else found.usage.usage())
 
 
-class Relayed:
-    """Feed it each event's data; `rest` is what there is to say behind the last of them."""
+class Relayed(Progress):
+    """Every event as it came."""
 
-    def __init__(self) -> None:
-        self.progress = Progress("messages")
-        self._ended = False
+    def __init__(self, secrets: Collection[str]) -> None:
+        super().__init__("messages", secrets)
 
-    def feed(self, data: str) -> Iterator[Piece]:
-        event = self.progress.read(data)
-        self._ended = event.type == "message_stop"
-        counted = self.progress.counted if event.usage is not None or event.message is not None else None
-        yield Piece(
-            _handed_on(data.encode()),
-            event.type,
-            None if counted is None else counted.usage(),
-            "" if event.delta is None else event.delta.wrote,
-        )
+    def take(self, event: Event) -> Iterator[Piece]:
+        said = self.read(event)
+        has_counted = said.usage is not None or said.message is not None
+        _, line = one_line(event.data)
+        yield Piece(line, said.type, self.usage if has_counted else None, said.delta.wrote if said.delta else "")
 
     def rest(self) -> Iterator[Piece]:
         """The last word, should it have been lost behind an answer that was whole."""
-        if not self._ended:
+        if not self.is_over:
             yield _LAST
-
-
-def _handed_on(raw: bytes) -> bytes:
-    """On one line, for a stream has it so."""
-    found = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    if found.pop(_OURS, None) is not None:
-        raw = msgspec.json.encode(found)
-    return msgspec.json.format(raw, indent=-1) if b"\n" in raw or b"\r" in raw else raw

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _MARKER: Final = msgspec.Raw(b'{"type":"ephemeral"}')
 
 
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+def shows_usage(order: Order) -> bool:
+    """Whether the caller wants the chunk that has it."""
+    options = read(order.fields.get("stream_options", NULL), _StreamOptions | None, "stream_options")
+    return options is not None and bool(options.include_usage)
+
+
 def chat_as_messages(order: Order, max_tokens: int, *, cache: bool) -> bytes:
     """Raise `ModelFault`, naming the field, for what cannot be said; with `cache`, mark what is worth keeping."""
     fields = order.fields
