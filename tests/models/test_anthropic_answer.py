@@ -203,7 +203,7 @@ EVENTS: list[dict[str, Any]] = [
 def chunked(events: list[dict[str, Any]], *, shows_usage: bool = True) -> list[Piece]:
     chunks = Chunks("claude", 1700000000, (), shows_usage=shows_usage)
     fed = [piece for one in events for piece in chunks.take(event(one))]
-    assert chunks.is_whole()
+    assert chunks.is_whole(was_cut=True)
     return [*fed, *chunks.rest()]
 
 
@@ -255,9 +255,9 @@ def test_a_stream_is_whole_when_only_its_last_word_is_missing() -> None:
     for streams in (Chunks("m", 0, (), shows_usage=True), Relayed(())):
         for one in EVENTS[:-2]:
             list(streams.take(event(one)))
-        assert not streams.is_whole()
+        assert not streams.is_whole(was_cut=True)
         list(streams.take(event(EVENTS[-2])))
-        assert streams.is_whole()
+        assert streams.is_whole(was_cut=True)
         assert not streams.is_over
         list(streams.take(event(EVENTS[-1])))
         assert streams.is_over
@@ -266,7 +266,7 @@ def test_a_stream_is_whole_when_only_its_last_word_is_missing() -> None:
 def test_a_stream_that_says_not_what_it_used_is_whole_at_its_last_word_only() -> None:
     relayed = Relayed(())
     list(relayed.take(event({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})))
-    assert not relayed.is_whole()
+    assert not relayed.is_whole(was_cut=True)
     list(relayed.take(event({"type": "message_stop"})))
     assert relayed.is_over
     assert relayed.usage is None

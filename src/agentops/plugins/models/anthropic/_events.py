@@ -66,7 +66,7 @@ class Progress:
     def usage(self) -> Usage | None:
         return None if self.counted is None else self.counted.usage()
 
-    def is_whole(self) -> bool:
+    def is_whole(self, *, was_cut: bool) -> bool:
         """Whether nothing but the last word is missing: why it stopped and what it used have come."""
         return self._has_stopped and self.counted is not None
 
