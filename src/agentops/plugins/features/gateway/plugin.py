@@ -71,9 +71,9 @@ class Gateway(Feature[GatewaySettings]):
             rungs.models, rungs.retry if rungs.has("retry") else None, prices, cache, settling=settling, signals=signals
         )
         desk = Desk(settings, rungs.models, prices, till, None)
-        self._serving = Serving(desk, calls, Room(settings.bytes_in_flight, signals), settings.call_seconds)
+        self._serving = Serving(desk, calls, settling, Room(settings.bytes_in_flight, signals), settings.call_seconds)
         self._figures = Figures(settings.models, till, with_credits=settings.credits is not None)
-        async with till.life(), settling.life():
+        async with till.life():
             silence = rungs.draining.tell(self._serving.drain)
             try:
                 yield
