@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import openai
@@ -17,7 +18,6 @@ from tests.core.parts import Kept, storage_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
-    from pathlib import Path
 
     import httpx
 
@@ -93,7 +93,7 @@ async def gated(
     gateway = Gateway(models={"small": {"targets": asked}}, prices=prices, **settings)
     who, told = Who(), Kept()
     kit = Kit(
-        storage=storage_in(storage) if not hasattr(storage, "append") else storage,
+        storage=storage_in(storage) if isinstance(storage, Path) else storage,
         models=providers,
         retry=retry,
         telemetry={"kept": told},

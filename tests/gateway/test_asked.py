@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentops.core.errors import BadRequest
-from agentops.plugins.features.gateway.asked import BYTES_A_TOKEN, IMAGE_TOKENS, Question
+from agentops.plugins.features.gateway.asked import BYTES_A_TOKEN, IMAGE_TOKENS, MORE_AT_WORST, Question
 
 if TYPE_CHECKING:
     from agentops.core.ports.model import Api
-
-
-HEAD = '{"model":"m","messages":[{"image":{'
-TAIL = "}}]}"
 
 
 def test_fields_are_as_they_were_sent() -> None:
@@ -66,19 +62,27 @@ def test_the_bound_of_what_is_written(fields: str, most: int | None) -> None:
     assert Question("chat", b'{"model":"m"%b}' % fields.encode()).asked.most_output == most
 
 
+def test_what_is_read_is_the_text_and_not_its_frame() -> None:
+    question = Question("chat", b'{"model":"m","temperature":1,"messages":[{"role":"user","content":"hello there"}]}')
+    assert question.read_likely == -(-len("userhello there") // BYTES_A_TOKEN) + 1
+    assert question.read_at_worst == len("userhello there") + 1 + MORE_AT_WORST
+
+
 def test_the_data_of_images_are_not_text() -> None:
     image = base64.b64encode(bytes(range(256)) * 400).decode()
-    with_url, without = f'{HEAD}"url":"data:image/png;base64,{image}"{TAIL}', f'{HEAD}"url":{TAIL}'
-    question = Question("chat", with_url.encode())
-    assert question.tokens(BYTES_A_TOKEN) == -(-len(without) // BYTES_A_TOKEN) + IMAGE_TOKENS
-    bare = Question("messages", f'{HEAD}"data":"{image}"{TAIL}'.encode())
-    assert bare.tokens(BYTES_A_TOKEN) < IMAGE_TOKENS + 20
+    for data in (image, f"data:image/png;base64,{image}"):
+        body = f'{{"model":"m","messages":[{{"role":"user","content":[{{"url":"{data}"}}]}}]}}'
+        assert Question("chat", body.encode()).read_likely == IMAGE_TOKENS + 3
+
+
+def test_ids_of_tokens_are_tokens() -> None:
+    assert Question("embeddings", b'{"model":"m","input":[[1,2,3],[4]]}').read_likely == 4
 
 
 def test_what_was_sent_need_not_be_kept() -> None:
     question = Question("chat", b'{"model":"m","temperature":0.5,"messages":[{"role":"user","content":"hi"}]}')
-    before = question.tokens(BYTES_A_TOKEN)
+    before = question.read_likely
     question.let_go()
     assert not question.fields
     assert {name: bytes(raw) for name, raw in question.parameters.items()} == {"temperature": b"0.5"}
-    assert question.tokens(BYTES_A_TOKEN) == before
+    assert question.read_likely == before

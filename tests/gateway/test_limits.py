@@ -15,14 +15,12 @@ from tests.gateway.gated import gated
 if TYPE_CHECKING:
     from pathlib import Path
 
-COST = 9
-"""Of `hello`, said and said back by the fixture at a micro-dollar a token."""
+    from agentops import Kit
 
 
-async def cost_of_a_call(gate: Any) -> int:
-    answer = await gate.chat("alice", max_tokens=5)
-    cost: int = answer.json()["_metadata"]["cost_incurred"]
-    return cost
+async def held_in(kit: Kit) -> list[Any]:
+    """What calls hold now."""
+    return [*await kit.deployment.storage.read_rows("SELECT id, held FROM purses WHERE held <> 0")]
 
 
 REFUSED = {
@@ -45,7 +43,7 @@ async def test_what_never_fits_is_refused_for_good(tmp_path: Path, limit: str) -
         assert error["code"] == code
         assert said in error["message"]
         assert answer.headers["x-should-retry"] == "false"
-        assert (await gate.get("/llm/usage", "bob"))["rows"] == []
+        assert (await gate.get("/llm/usage?user=bob"))["rows"] == []
 
 
 async def test_requests_a_minute_come_again_with_the_next(tmp_path: Path) -> None:
@@ -83,16 +81,14 @@ async def test_a_key_without_limits_has_those_of_each(tmp_path: Path) -> None:
 
 
 async def test_two_hundred_at_once_against_a_budget_for_a_hundred(tmp_path: Path) -> None:
+    """The fixture counts a little less than is reckoned, so that all hundred fit, the last one alone."""
     async with gated(tmp_path) as gate:
-        cost = await cost_of_a_call(gate)
+        first = await gate.chat("alice", max_tokens=5)
+        cost: int = first.json()["_metadata"]["cost_incurred"]
         gate.let_in("bob", Allowance(budget_day=100 * cost))
-        answers = await asyncio.gather(*(gate.chat("bob", max_tokens=5) for _ in range(200)))
-        served = [answer.json()["_metadata"] for answer in answers if answer.is_success]
-        refused = [answer.json()["error"]["code"] for answer in answers if not answer.is_success]
-        assert sum(metadata["cost_incurred"] for metadata in served) == sum(
-            row["cost"] for row in (await gate.get("/llm/usage", "bob"))["rows"]
-        )
-        assert set(refused) == {"insufficient_quota"}
-        assert sum(metadata["cost_incurred"] for metadata in served) <= 100 * cost
-        worst = max(cost, 60)
-        assert 100 * cost - sum(metadata["cost_incurred"] for metadata in served) < worst
+        answers = await asyncio.gather(*(gate.chat("bob", max_tokens=2) for _ in range(200)))
+        served = [answer.json()["_metadata"]["cost_incurred"] for answer in answers if answer.is_success]
+        assert (len(served), sum(served)) == (100, 100 * cost)
+        assert {answer.json()["error"]["code"] for answer in answers if not answer.is_success} == {"insufficient_quota"}
+        assert (await gate.get("/llm/usage?user=bob"))["rows"][0]["cost"] == 100 * cost
+        assert await held_in(gate.kit) == []

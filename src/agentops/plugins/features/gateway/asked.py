@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -12,23 +12,23 @@ from agentops.core.errors import BadRequest
 from agentops.core.http.bodies import decode_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from agentops.core.ports.model import Api
 
 BYTES_A_TOKEN: Final = 4
 """Of text, on average; by this a call is counted whose provider does not."""
-BYTES_A_TOKEN_LEAST: Final = 2
-"""Of the densest text that is not made to be dense; by this a call is held for."""
 IMAGE_TOKENS: Final = 2_000
 """More than providers count for one; its data are not text."""
+MORE_AT_WORST: Final = 1_000
+"""Tokens that a provider may add of its own, at worst: rules, tools, the frame of a conversation."""
 LONGEST_NAME: Final = 200
 
 PARAMETER_MOST: Final = 100
 DATA_LEAST: Final = 1_000
 
 _CONTENT: Final = frozenset({"messages", "input", "system", "tools", "instructions", "user", "metadata", "prompt"})
-_DATA: Final = re.compile(rb'"(?:data:[^"]{0,100};base64,)?[A-Za-z0-9+/=]{1000,}"')
+_DATA: Final = re.compile(r"(?:data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]+")
 _Bound = Annotated[int, Meta(ge=1)]
 
 
@@ -58,14 +58,18 @@ _OWN: Final = ("model", "stream", "_metadata")
 class Question:
     """One request, read once; `fields` are views of its body."""
 
-    __slots__ = ("_images", "_text", "api", "asked", "fields", "parameters")
+    __slots__ = ("api", "asked", "fields", "parameters", "read_at_worst", "read_likely")
 
     def __init__(self, api: Api, body: bytes) -> None:
         self.api: Api = api
         self.asked = decode_json(_asked, body)
         fields = _fields.decode(body)
         self.fields: Mapping[str, msgspec.Raw] = {name: raw for name, raw in fields.items() if name not in _OWN}
-        self._text, self._images = _measured(body, self.fields.values())
+        weight = _Weight(self.fields)
+        self.read_likely = weight.in_tokens(BYTES_A_TOKEN)
+        """Tokens that the provider reads, as it most likely counts them."""
+        self.read_at_worst = weight.in_tokens(1) + MORE_AT_WORST
+        """As it counts the densest text there is, one byte a token, and adds what it likes."""
         self.parameters = {name: raw for name, raw in self.fields.items() if _is_parameter(name, raw)}
         """What is not content: short and simple values, as an event shows them."""
         if self.streamed and api == "embeddings":
@@ -75,25 +79,41 @@ class Question:
     def streamed(self) -> bool:
         return bool(self.asked.stream)
 
-    def tokens(self, bytes_a_token: int) -> int:
-        """What the provider is going to read, reckoned from its length."""
-        return -(-self._text // bytes_a_token) + self._images * IMAGE_TOKENS
-
     def let_go(self) -> None:
         """It has been sent, and is not sent again: its body need not be kept."""
         self.parameters = {name: msgspec.Raw(bytes(raw)) for name, raw in self.parameters.items()}
         self.fields = {}
 
 
-def _measured(body: bytes, fields: Iterable[msgspec.Raw]) -> tuple[int, int]:
-    """How much is text, and how many images there are, whose data are not."""
-    text, images = len(body), 0
-    for raw in fields:
-        if len(memoryview(raw)) > DATA_LEAST:
-            for match in _DATA.finditer(raw):
-                text -= match.end() - match.start()
-                images += 1
-    return text, images
+class _Weight:
+    """How much there is to read in some JSON: the bytes of its texts, its images, whose data are not text, and ids."""
+
+    __slots__ = ("images", "size", "tokens")
+
+    def __init__(self, fields: Mapping[str, msgspec.Raw]) -> None:
+        self.size = self.images = self.tokens = 0
+        for name, raw in fields.items():
+            if name in _CONTENT:
+                self._add(msgspec.json.decode(raw))
+
+    def in_tokens(self, bytes_a_token: int) -> int:
+        return -(-self.size // bytes_a_token) + self.images * IMAGE_TOKENS + self.tokens
+
+    def _add(self, value: Any) -> None:
+        if isinstance(value, str):
+            if len(value) > DATA_LEAST and _DATA.fullmatch(value):
+                self.images += 1
+            else:
+                self.size += len(value) if value.isascii() else len(value.encode())
+        elif isinstance(value, dict):
+            self.tokens += 1
+            for inner in value.values():  # pyright: ignore[reportUnknownVariableType]
+                self._add(inner)
+        elif isinstance(value, list):
+            for inner in value:  # pyright: ignore[reportUnknownVariableType]
+                self._add(inner)
+        elif value is not None:
+            self.tokens += 1
 
 
 def _is_parameter(name: str, raw: msgspec.Raw) -> bool:

@@ -82,7 +82,7 @@ class Call:
             return self.counted
         if self.first_ms is None:
             return Usage()
-        known = self.counted or Usage(input=self.question.tokens(BYTES_A_TOKEN))
+        known = self.counted or Usage(input=self.question.read_likely)
         output = max(known.output, -(-self.wrote // BYTES_A_TOKEN))
         return known._replace(output=output, estimated=True)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from agentops.core.allowance import Allowance
 from agentops.core.errors import BadRequest, NotFound
 from agentops.core.run_names import checked_run_name
-from agentops.plugins.features.gateway.asked import BYTES_A_TOKEN_LEAST
 from agentops.plugins.features.gateway.call import Call
 from agentops.plugins.features.gateway.limits import NEVER, Need, check_cost, check_model, limits_of
 from agentops.plugins.features.gateway.prices import day_of
@@ -86,7 +85,7 @@ class Desk:
         )
         call.run = _named_run(headers) or run_of(identity, day_of(call.at).isoformat())
         need = self._need(call, model)
-        check_cost(need.cost, allowance, bounded=need.least is None)
+        check_cost(need.likely, allowance)
         call.limits = limits_of(identity, allowance, project, need, with_credits=self._settings.credits is not None)
         if call.limits:
             wants = [limit.want for limit in call.limits]
@@ -117,23 +116,29 @@ class Desk:
         return found
 
     def _need(self, call: Call, model: ModelSettings) -> Need:
-        """At worst, whichever of the targets answers."""
+        """At worst, whichever of the targets answers; a call is not refused for the worst, but waits for it."""
         question = call.question
-        read = question.tokens(BYTES_A_TOKEN_LEAST)
-        named = question.asked.most_output
-        wrote = 0 if question.api == "embeddings" else named or model.most_output_tokens * (question.asked.n or 1)
+        named = 0 if question.api == "embeddings" else question.asked.most_output
+        unnamed = model.most_output_tokens * (question.asked.n or 1)
+        tokens = question.read_likely + (unnamed if named is None else named)
         if call.own_keys:
-            return Need(0, read + wrote, None)
+            return Need(0, 0, 0, tokens)
         day = day_of(call.at)
         prices = [
             price
             for target in call.targets
             if (price := self._prices.of(target.provider, target.model or question.asked.model, day)) is not None
         ]
-        cost = max((price.worst(read, wrote) for price in prices), default=0)
-        is_bounded = named is not None or question.api == "embeddings"
-        least = None if is_bounded else max((price.worst(read, 1) for price in prices), default=0)
-        return Need(cost, read + wrote, least)
+
+        def dearest(read: int, wrote: int) -> int:
+            return max((price.worst(read, wrote) for price in prices), default=0)
+
+        return Need(
+            worst=dearest(question.read_at_worst, unnamed if named is None else named),
+            likely=dearest(question.read_likely, unnamed if named is None else named),
+            least=dearest(question.read_likely // 2, 1 if named is None else named),
+            tokens=tokens,
+        )
 
 
 def _named_run(headers: Sequence[tuple[bytes, bytes]]) -> str:

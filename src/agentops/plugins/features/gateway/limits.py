@@ -28,14 +28,15 @@ Unit = Literal["money", "tokens", "requests", "parallel"]
 
 
 class Need(NamedTuple):
-    """What a call may come to: its cost and its tokens at worst, and the cost that is enough to begin with.
+    """What a call may cost: at worst, most likely if it writes all it may, and to begin with; and its tokens.
 
-    The last is for a call that names no bound of what is written.
+    The worst is held, for a budget is never to be overdrawn; the least is enough for one that is alone.
     """
 
-    cost: int
+    worst: int
+    likely: int
+    least: int
     tokens: int
-    least: int | None
 
 
 class Limit(NamedTuple):
@@ -50,7 +51,7 @@ def limits_of(
 ) -> list[Limit]:
     """In an order that is the same for all, so that none waits in a circle."""
     found = [*_of_key(identity, allowance, need)]
-    if need.cost:
+    if need.worst:
         of_project = partial(purses.of_project, identity.project)
         found += _budgets(of_project, "project", project.budget_day, project.budget_month, need)
         if with_credits:
@@ -70,11 +71,13 @@ def check_model(model: str, allowance: Allowance) -> None:
         raise Forbidden(message, code="model_not_allowed", param="model", headers=NEVER)
 
 
-def check_cost(cost: int, allowance: Allowance, *, bounded: bool) -> None:
+def check_cost(cost: int, allowance: Allowance) -> None:
     most = allowance.cost_per_call
     if most is not None and cost > most:
-        remedy = "ask for less" if bounded else "name a smaller `max_completion_tokens`"
-        message = f"this call may cost {dollars(cost)}, and a call of this key {dollars(most)} at most: {remedy}"
+        message = (
+            f"this call may cost {dollars(cost)}, and a call of this key {dollars(most)} at most: ask for less, or "
+            "name a smaller `max_completion_tokens`"
+        )
         raise BadRequest(message, code="cost_limit_exceeded", headers=NEVER)
 
 
@@ -97,7 +100,7 @@ def _of_key(identity: Identity, allowance: Allowance, need: Need) -> Iterator[Li
     if (most := allowance.parallel) is not None:
         refusal = _too_many(f"this key may make {most} calls at once", {"Retry-After": "1"})
         yield Limit(Want(purses.of_key(key, "parallel"), purses.FOR_EVER, 1, most, refusal), "parallel")
-    if need.cost:
+    if need.worst:
         yield from _budgets(partial(purses.of_key, key), "key", allowance.budget_day, allowance.budget_month, need)
 
 
@@ -131,12 +134,12 @@ def _of_credits(identity: Identity, need: Need) -> Limit:
 
 
 def _money(purse: str, period: int, need: Need, size: int | None, refusal: Refusal) -> Want:
-    return Want(purse, period, need.cost, size, refusal, need.least, waits=True)
+    return Want(purse, period, need.worst, size, refusal, need.least, waits=True)
 
 
 def _no_money(what: str, need: Need, ends: datetime | None) -> Refusal:
     until = "" if ends is None else f" until {ends:%Y-%m-%dT%H:%M:%SZ}"
-    message = f"{what} has not enough left{until} for this call, which may cost {dollars(need.cost)}"
+    message = f"{what} has not enough left{until} for this call, which may cost {dollars(need.likely)}"
     return TooManyRequests(message, code="insufficient_quota", headers=NEVER)
 
 
