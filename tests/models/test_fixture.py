@@ -199,6 +199,11 @@ async def test_what_it_cannot_read_is_named(asked: Order, param: str) -> None:
     assert msgspec.json.decode(fault.value.body)["error"]["param"] == param
 
 
+async def test_vectors_are_not_streamed() -> None:
+    with pytest.raises(ModelFault, match="not streamed"):
+        await pieces(Fixture(), order("embeddings", {"input": "x"}))
+
+
 async def test_vectors_depend_on_the_text_alone() -> None:
     async def vectors(**fields: Any) -> list[Any]:
         return [one["embedding"] for one in (await answered(Fixture(), order("embeddings", fields)))["data"]]
@@ -235,6 +240,7 @@ async def test_pieces_come_at_their_pace_and_can_be_left_at_any() -> None:
         (b"{", "bad.json is not an answer"),
         (b'{"txt": "?"}', "unknown field `txt`"),
         (b'{"status": 200}', "`$.status`"),
+        (b'{"usage": {"cached": 5}}', "at least as much"),
         (b'"\xff"', "bad.json is not an answer"),
         (None, "there is no .json file"),
     ],

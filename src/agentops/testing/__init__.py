@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-_SUITES = ("auth", "bus", "feature", "retry", "telemetry")
+_SUITES = ("auth", "bus", "feature", "model", "retry", "telemetry")
 
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))

@@ -1,1 +1,1 @@
-"""The providers of models that come with agentops."""
+"""Providers of models."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import httptools
 
 from agentops._version import __version__
+from agentops.outgoing.trust import trusting_authorities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentops.plugins.features.webhooks.targets import Place, Target
+    from agentops.outgoing.place import Place
+    from agentops.plugins.features.webhooks.targets import Target
 
 MOST_SECONDS: Final = 10.0
 MOST_BYTES: Final = 64 * 1024
@@ -42,7 +43,7 @@ async def post(target: Target, headers: Mapping[str, str], body: bytes) -> int:
 
 async def _exchange(target: Target, headers: Mapping[str, str], body: bytes) -> int:
     address, place = target
-    tls = _trusting_authorities() if place.tls else None
+    tls = trusting_authorities() if place.tls else None
     reader, writer = await asyncio.open_connection(
         address, place.port, ssl=tls, server_hostname=place.host if tls else None
     )
@@ -52,12 +53,6 @@ async def _exchange(target: Target, headers: Mapping[str, str], body: bytes) -> 
         return await _status(reader)
     finally:
         writer.transport.abort()
-
-
-@cache
-def _trusting_authorities() -> ssl.SSLContext:
-    """To read their list takes 30 ms, in which nothing else is served."""
-    return ssl.create_default_context()
 
 
 def _head(place: Place, headers: Mapping[str, str], length: int) -> bytes:

@@ -10,20 +10,19 @@ import asyncio
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from agentops.core.addresses import plain_address
 from agentops.core.resolving import Resolver
+from agentops.outgoing.place import NotAPlace, Place
+from agentops.outgoing.place import place_of as plain_place_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from agentops.core.addresses import Address, Network
 
-URL_MOST: Final = 2_000
 LOOKUP_SECONDS: Final = 5.0
 
-_PORTS: Final = {"http": 80, "https": 443}
 _PROTOCOLS: Final = IPv4Network("192.0.0.0/24")
 """Where clouds have put their own services too; not every Python knows that it is not public."""
 _PUBLIC_IPV6: Final = IPv6Network("2000::/3")
@@ -35,16 +34,6 @@ class NotAllowed(Exception):
     """Nothing may be sent there; the text says why."""
 
 
-class Place(NamedTuple):
-    """A URL in its parts, before anybody was asked where its host is."""
-
-    tls: bool
-    host: str
-    port: int
-    authority: str
-    path: str
-
-
 class Target(NamedTuple):
     """A place, and the one address to connect to, however often its name is asked again."""
 
@@ -54,25 +43,10 @@ class Target(NamedTuple):
 
 def place_of(url: str) -> Place:
     """Take apart what somebody wants called, or say what is wrong with it."""
-    if len(url) > URL_MOST or not url.isascii() or any(letter <= " " or letter == "\x7f" for letter in url):
-        raise NotAllowed(f"it is not a URL of at most {URL_MOST} plain characters")
     try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise NotAllowed("it is not a URL") from None
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise NotAllowed("it does not begin with https:// and a host")
-    if parts.username is not None or parts.password is not None:
-        raise NotAllowed("it holds a name or a password, which would be shown to whoever lists it")
-    path = parts.path or "/"
-    return Place(
-        tls=parts.scheme == "https",
-        host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
-        authority=parts.netloc,
-        path=f"{path}?{parts.query}" if parts.query else path,
-    )
+        return plain_place_of(url)
+    except NotAPlace as reason:
+        raise NotAllowed(str(reason)) from None
 
 
 async def find(place: Place, allowed: Collection[Network]) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from msgspec import Meta
@@ -14,10 +14,6 @@ from agentops.figures import FigureSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_OURS: Final = frozenset({"connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent"})
-_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class OtlpSettings(FigureSettings):
@@ -67,22 +63,3 @@ def wrong_endpoint(settings: OtlpSettings) -> Iterator[Problem]:
             "it is shown in warnings, where a credential would be read by whoever reads them",
             "put credentials into [telemetry.<name>.headers], and take away what follows a ? or #",
         )
-
-
-def wrong_headers(settings: OtlpSettings) -> Iterator[Problem]:
-    """Neither says what a header holds."""
-    for name, value in settings.headers.items():
-        if name.lower() in _OURS or _NAME.fullmatch(name) is None:
-            yield Problem(
-                f"headers.{name}",
-                "this header cannot be set",
-                "it is no name of a header, or it is one that says how the rest is to be read",
-                "remove it",
-            )
-        elif _VALUE.fullmatch(value.reveal()) is None:
-            yield Problem(
-                f"headers.{name}",
-                "what it holds cannot stand in a header",
-                "the collector would read another request than the one that was meant",
-                "write printable ASCII on one line, with no space around it",
-            )

@@ -14,12 +14,13 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from agentops._version import __version__
 from agentops.core.forever import in_background
 from agentops.figures import KeepsFigures
+from agentops.outgoing.headers import FRAMING, wrong_headers
 from agentops.plugins.telemetry.otlp._collector import Collector
 from agentops.plugins.telemetry.otlp._line import lines
 from agentops.plugins.telemetry.otlp._metrics import metric_name
 from agentops.plugins.telemetry.otlp._sending import BATCH, SendsFigures, SendsSpans, when_due
 from agentops.plugins.telemetry.otlp._spans import WaitingSpans
-from agentops.plugins.telemetry.otlp.settings import OtlpSettings, wrong_endpoint, wrong_headers
+from agentops.plugins.telemetry.otlp.settings import OtlpSettings, wrong_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -45,7 +46,7 @@ class Otlp(KeepsFigures[OtlpSettings]):
 
     def check(self) -> Iterable[Problem]:
         yield from wrong_endpoint(self.settings)
-        yield from wrong_headers(self.settings)
+        yield from wrong_headers(self.settings.headers, FRAMING | {"user-agent"})
         yield from super().check()
 
     @asynccontextmanager
