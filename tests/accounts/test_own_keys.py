@@ -137,7 +137,8 @@ async def test_a_use_is_noted_once_a_minute_with_whatever_tells_of_it(storage: A
     await own.put(ORIGIN, "bob", "openai", FIRST)
 
     async def use() -> int | None:
-        (appended,) = await storage.append([Append("", "", (), None, [own.used("p", "alice", "openai")])])
+        used = OwnKeys(storage, Ring([OLD])).used("p", "alice", "openai")
+        (appended,) = await storage.append([Append("", "", (), None, used)])
         assert not isinstance(appended, Refusal)
         return (await own.of_owner("p", "alice"))[0].last_used_at
 
@@ -150,6 +151,7 @@ async def test_a_use_is_noted_once_a_minute_with_whatever_tells_of_it(storage: A
     await change(storage, tables.provider_keys, last_used_at=before - module.NOTED_EVERY_MS)
     assert (await use() or 0) >= first
     assert (await own.of_owner("p", "bob"))[0].last_used_at == before - module.NOTED_EVERY_MS
+    assert [len(own.used("p", "alice", "openai")) for _ in range(2)] == [1, 0]
 
 
 async def test_all_are_sealed_anew_by_the_first_key_of_the_ring(

@@ -38,7 +38,6 @@ AT_ONCE: Final = 100
 """So many are sealed anew in one transaction."""
 
 _KEY: Final = re.compile(rf"[!-~]{{{SHORTEST},{LONGEST}}}\Z")
-_TOLD_EVERY_SECONDS: Final = 60.0
 _NONE: Final = "there is no such key"
 _OF: Final = "SELECT provider, ring, sealed FROM provider_keys WHERE project = ? AND owner = ?"
 _PUT: Final = text("""
@@ -86,7 +85,8 @@ class OwnKeys:
         self._storage = storage
         self._ring = ring
         self._signals = signals
-        self._told = Throttle(1, _TOLD_EVERY_SECONDS)
+        self._told = Throttle(1, NOTED_EVERY_MS / 1000)
+        self._noted = Throttle(1, NOTED_EVERY_MS / 1000)
 
     async def put(self, origin: Origin, owner: str, provider: str, key: Secret) -> OwnKey:
         """Keep it in the place of the one that this owner had there, if any."""
@@ -124,17 +124,18 @@ class OwnKeys:
             if provider in providers
         }
 
-    @staticmethod
-    def used(project: str, owner: str, provider: str) -> Statement:
-        """Note that a key is used now, at most once a minute; to go along with the append that tells of it."""
+    def used(self, project: str, owner: str, provider: str) -> Sequence[Statement]:
+        """What notes that a key is used now; nothing when that was noted within the minute."""
         now = now_ms()
-        return Statement(_USED, [now, project, owner, provider, now - NOTED_EVERY_MS])
+        if not self._noted.admits(_name_of(project, owner, provider)):
+            return []
+        return [Statement(_USED, [now, project, owner, provider, now - NOTED_EVERY_MS])]
 
     def _opened(self, project: str, owner: str, provider: str, sealed: Sealed) -> str:
         try:
             return self._ring.open(sealed, _what_for(project, owner, provider))
         except UnopenableError as error:
-            if self._signals is not None and self._told.admits(f"{project}\0{owner}\0{provider}"):
+            if self._signals is not None and self._told.admits(_name_of(project, owner, provider)):
                 self._signals.event(
                     "provider_key.unreadable", "error", project=project, provider=provider, reason=str(error)
                 )
@@ -218,6 +219,10 @@ def _of(project: str | None, owner: str | None) -> ColumnElement[bool]:
 
 def _key(row: RowMapping) -> OwnKey:
     return OwnKey(**{name: row[name] for name in OwnKey._fields})
+
+
+def _name_of(project: str, owner: str, provider: str) -> str:
+    return f"{project}\0{owner}\0{provider}"
 
 
 def _what_for(project: str, owner: str, provider: str) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from agentops.core.errors import Refusal, Unavailable
@@ -17,6 +17,7 @@ from agentops.plugins.features.gateway.recording import asked_event, ended_event
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from agentops.accounts.own_keys import OwnKeys
     from agentops.core.eventlog import EventLog
     from agentops.core.records import NewEvent
     from agentops.core.signals import Signals
@@ -32,10 +33,13 @@ WAITED_SECONDS: Final = 5.0
 class Settling:
     """Settles each call once, whatever became of it."""
 
-    def __init__(self, events: EventLog, till: Till, signals: Signals, *, record: bool) -> None:
+    def __init__(
+        self, events: EventLog, till: Till, signals: Signals, own_keys: OwnKeys | None, *, record: bool
+    ) -> None:
         self._events = events
         self._till = till
         self._signals = signals
+        self._own_keys = own_keys
         self._record = record
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -89,7 +93,17 @@ class Settling:
         except Refusal as refusal:
             self._signals.event("llm.not_recorded", "warning", call=call.id, reason=refusal.message)
             call.remaining = await self._settled(record, spends, [])
+        await self._note_own_key(call)
         self._tell(call)
+
+    async def _note_own_key(self, call: Call) -> None:
+        """When it was used last; to know it is worth no wait for the disk, and no failure."""
+        if self._own_keys is None or not call.own_key:
+            return
+        used = self._own_keys.used(call.identity.project, call.identity.subject, call.provider)
+        if used:
+            with suppress(Refusal):
+                await self._events.change(used, lasting=False)
 
     async def _settled(self, record: CallRecord, spends: Mapping[str, int], events: Sequence[NewEvent]) -> int | None:
         """What is left of the credits, or else of the budget that has least left."""
