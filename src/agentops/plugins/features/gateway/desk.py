@@ -9,6 +9,7 @@ import msgspec
 
 from agentops.core.allowance import Allowance
 from agentops.core.errors import BadRequest, NotFound
+from agentops.core.identity import ANONYMOUS
 from agentops.core.run_names import checked_run_name
 from agentops.plugins.features.gateway.call import Call
 from agentops.plugins.features.gateway.limits import NEVER, Need, check_cost, check_model, limits_of
@@ -103,13 +104,10 @@ class Desk:
 
     async def _own_keys_for(self, identity: Identity, targets: Sequence[TargetSettings]) -> dict[str, Secret]:
         """The caller's own keys at these providers; whoever has one is served by those only, and not charged."""
-        found: dict[str, Secret] = {}
-        if self._own_keys is not None:
-            for provider in {target.provider for target in targets}:
-                key = await self._own_keys.find(identity.project, identity.subject, provider)
-                if key is not None:
-                    found[provider] = key
-        return found
+        if self._own_keys is None or identity is ANONYMOUS:
+            return {}
+        providers = {target.provider for target in targets}
+        return await self._own_keys.found(identity.project, identity.subject, providers)
 
     def _need(self, call: Call, model: ModelSettings) -> Need:
         """At worst, whichever of the targets answers; a call is not refused for the worst, but waits for it."""

@@ -14,6 +14,7 @@ from agentops.plugins.features.gateway.recording import asked_event, ended_event
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from agentops.accounts.own_keys import OwnKeys
     from agentops.core.eventlog import EventLog
     from agentops.core.records import NewEvent
     from agentops.core.signals import Signals
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 class Settling:
     """Settles each call once, whatever became of it."""
 
-    def __init__(self, events: EventLog, till: Till, signals: Signals, *, record: bool) -> None:
+    def __init__(
+        self, events: EventLog, till: Till, signals: Signals, own_keys: OwnKeys | None, *, record: bool
+    ) -> None:
         self._events = events
         self._till = till
         self._signals = signals
+        self._own_keys = own_keys
         self._record = record
 
     def tell_asked(self, call: Call) -> None:
