@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from agentops.core.config.settings import ErrorStyle
 from agentops.core.errors import Refusal
 
 from .markup import first_line, table
@@ -24,6 +25,7 @@ def page() -> str:
     rows = [(str(each.status), f"`{each.code}`", each.title, f"`{each.__name__}`", first_line(each)) for each in known]
     return (
         "# Errors\n\nA code is chosen once, where the error is raised; each lane renders it in its own style "
-        "(`plain`, `detail`, `error.v1`, `problem`, `openai`).\n\n"
+        f"({', '.join(f'`{style}`' for style in get_args(ErrorStyle))}). Below some paths a feature says which: "
+        "whoever serves another system's API answers in that system's words.\n\n"
         + table(("status", "code", "title", "raised as", "means"), rows)
     )

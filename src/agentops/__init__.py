@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentops._version import __version__
 
 if TYPE_CHECKING:
+    from agentops.core.allowance import Allowance
     from agentops.core.config.settings import EventSettings, ServerSettings
     from agentops.core.errors import Forbidden, Refusal, Rejected, StartError, Unavailable
     from agentops.core.identity import Identity
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from agentops.core.secret import Secret
 
 _HOMES = {
+    "Allowance": "core.allowance",
     "Authenticator": "core.ports.auth",
     "Bus": "core.ports.bus",
     "Caller": "core.ports.auth",
@@ -54,6 +56,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Allowance",
     "Authenticator",
     "Bus",
     "Caller",

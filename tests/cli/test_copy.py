@@ -49,7 +49,7 @@ async def test_everything_arrives_as_it_is(move: Move) -> None:
     assert [row[0] for row in rows] == [table.name for table in EVERY]
     assert {row[-1] for row in rows} == {"equal"}
     assert next(row[1] for row in rows if row[0] == "events") == "21"
-    assert done.out.splitlines()[-1].startswith("Copied 22 rows. Both are equal, and the target may be served.")
+    assert done.out.splitlines()[-1].startswith("Copied 24 rows. Both are equal, and the target may be served.")
 
 
 async def test_ids_go_on_behind_those_that_were_ever_given_out(move: Move) -> None:
@@ -98,7 +98,7 @@ async def test_while_a_server_has_it_open_the_copy_is_only_level(move: Move) -> 
     async with move.folder.serving() as server:
         level = await move.copy()
         assert level.code == 3
-        assert level.out == "Copied 22 rows. The target is level with the source as it was a moment ago.\n"
+        assert level.out == "Copied 24 rows. The target is level with the source as it was a moment ago.\n"
         assert "Stop the server there, and run the same command again" in level.err
         closed = await move.folder.agentops("serve", "-c", "deployment.toml", *there)
         assert closed.code == 3

@@ -81,6 +81,20 @@ async def test_a_key_may_have_rates_of_its_own(accounts: Accounts) -> None:
     assert key["rates"] == ["9/s", "100/h"]
 
 
+async def test_what_a_key_may_ask_of_models_is_said_in_dollars_and_kept_in_micro_dollars(accounts: Accounts) -> None:
+    limits = ("models=small,large", "requests_per_minute=60", "parallel=4", "budget_day=5.00", "cost_per_call=0.000001")
+    made = await accounts(*CREATE, *(part for limit in limits for part in ("--llm", limit)))
+    assert made.code == 0, made
+    told = "models small and large only, 60 requests a minute, 4 at once, $5.00 a day, $0.000001 a call"
+    assert f", for nothing, {told}." in made.err
+    (key,) = await accounts.lines("keys", "list", "--json")
+    kept = {"models": ["small", "large"], "requests_per_minute": 60, "parallel": 4, "budget_day": 5_000_000}
+    assert key["llm"] == kept | {"cost_per_call": 1}
+    assert told.replace(", ", "; ") in await accounts.done("keys", "list")
+    replaced = await accounts("keys", "rotate", key["id"])
+    assert told in replaced.err
+
+
 async def test_of_a_key_that_may_do_nothing_it_is_said_how_one_that_may_is_made(accounts: Accounts) -> None:
     made = await accounts(*CREATE)
     (key,) = await accounts.lines("keys", "list", "--json")
@@ -186,6 +200,12 @@ async def test_a_key_belongs_to_the_id_of_a_user_and_not_to_the_name(accounts: A
         ([*CREATE, "--network", "192.0.2.1/24"], 1, "'192.0.2.1/24' is no address or network"),
         ([*CREATE, "--rate", "9/s"], 1, "add a table [limiter]"),
         ([*CREATE, "--rate", "9", "--set", "limiter.use=memory"], 1, "'9' is no rate"),
+        ([*CREATE, "--llm", "paralel=1"], 1, "there is no limit 'paralel'; did you mean 'parallel'?"),
+        ([*CREATE, "--llm", "parallel=0"], 1, "'parallel=0'; Expected `int` >= 1"),
+        ([*CREATE, "--llm", "parallel=1", "--llm", "parallel=2"], 1, "given twice"),
+        ([*CREATE, "--llm", "parallel=x", "--llm", "budget_day=1e9"], 1, "'1e9' is no amount in dollars"),
+        ([*CREATE, "--llm", "models=\udcff"], 1, "a model's name is 1 to "),
+        ([*CREATE, "--llm", "counts_as=key:1"], 1, "there is no limit 'counts_as'"),
         (["keys", "create", "--owner", " ", "--name", "ci"], 1, "a key's owner is 1 to "),
         (["keys", "create", "--owner", "\udcff", "--name", "ci"], 1, "a key's owner is 1 to "),
         (["keys", "revoke", "\udcff"], 1, "has no key of this id"),

@@ -15,7 +15,7 @@ from agentops.core.records import NewEvent
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
 from agentops.plugins.storage.postgres import Postgres, PostgresSettings, _append
-from agentops.plugins.storage.postgres._writer import RUNS_AT_ONCE
+from agentops.plugins.storage.postgres._writer import LOCKS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -133,11 +133,11 @@ async def test_an_append_does_not_wait_for_ever(storage: Postgres, postgres_url:
 async def test_very_many_runs_are_stored_in_parts_and_each_part_is_answered_for(
     storage: Postgres, postgres_url: str
 ) -> None:
-    batch = [*(some(f"run-{number}") for number in range(RUNS_AT_ONCE)), some("other"), some()]
+    batch = [*(some(f"run-{number}") for number in range(LOCKS_AT_ONCE)), some("other"), some()]
     async with run_is_locked(postgres_url):
         answers = await storage.append(batch)
-    assert [isinstance(answer, Appended) for answer in answers] == [True] * RUNS_AT_ONCE + [False] * 2
-    assert all(isinstance(answer, Unavailable) for answer in answers[RUNS_AT_ONCE:])
+    assert [isinstance(answer, Appended) for answer in answers] == [True] * LOCKS_AT_ONCE + [False] * 2
+    assert all(isinstance(answer, Unavailable) for answer in answers[LOCKS_AT_ONCE:])
     assert (await count_of(storage, "run-0"), await count_of(storage, "other")) == (1, 0)
 
 

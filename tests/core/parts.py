@@ -11,12 +11,16 @@ from litestar import Request, get, post
 from agentops import Authenticator, Caller, Feature, Identity, NoSettings, Rejected, Telemetry
 from agentops.core import errors
 from agentops.core.http.answers import Answer, json_answer
+from agentops.plugins.features.runs import Runs
 from agentops.plugins.storage.sqlite import Sqlite
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from agentops import Kit
+    from agentops.core.eventlog import EventLog
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -80,6 +84,7 @@ class Probe(Feature[NoSettings]):
     """Fails in every way that a handler can."""
 
     permissions: ClassVar = {"probe:read": "look", "probe:write": "touch"}
+    error_styles: ClassVar = {"/styled": "openai", "/styled/deep": "anthropic"}
 
     def routes(self) -> Sequence[object]:
         read, write = {"permission": "probe:read"}, {"permission": "probe:write"}
@@ -89,7 +94,7 @@ class Probe(Feature[NoSettings]):
             get("/everybody", opt={"public": True})(self.who),
             get("/boom", opt=read)(self.boom),
             post("/written", opt=write)(self.who),
-            get("/styled", opt={**read, "errors": "openai"})(self.boom),
+            get(["/styled", "/styled/deep/boom", "/styles"], opt=read)(self.boom),
         ]
 
     async def refuse(self, request: Request[Any, Any, Any]) -> Answer:
@@ -122,3 +127,9 @@ class Steps:
                 yield
             finally:
                 self.taken.append(f"{name} stops")
+
+
+def events_of(kit: Kit) -> EventLog:
+    """The event log of a kit that runs and serves runs."""
+    (runs,) = (feature for feature in kit.deployment.features if isinstance(feature, Runs))
+    return runs._events

@@ -1,4 +1,4 @@
-"""A refusal says the same thing in five ways, and never more than it was given."""
+"""A refusal says the same thing in six ways, and never more than it was given."""
 
 from __future__ import annotations
 
@@ -72,6 +72,14 @@ RENDERED: dict[str, tuple[Refusal, Any]] = {
     "openai-of-the-server": (
         InternalError(),
         {"error": {"message": "Internal error", "type": "server_error", "param": None, "code": "internal_error"}},
+    ),
+    "anthropic": (
+        BadRequest("no such model", param="model"),
+        {"type": "error", "error": {"type": "invalid_request_error", "message": "no such model"}, "request_id": "q"},
+    ),
+    "anthropic-of-the-server": (
+        InternalError(),
+        {"type": "error", "error": {"type": "api_error", "message": "Internal error"}, "request_id": "q"},
     ),
 }
 

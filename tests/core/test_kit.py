@@ -27,6 +27,7 @@ from agentops import (
     Telemetry,
 )
 from agentops.core.plugin import LADDER
+from agentops.core.ports.model import Model
 from agentops.core.rungs import NotBelow
 from agentops.plugins.bus.memory import Memory
 from agentops.plugins.features.runs import Runs
@@ -34,7 +35,7 @@ from agentops.plugins.retry.none import NoRetry
 from agentops.plugins.storage.sqlite import Sqlite
 from agentops.plugins.telemetry.log import Log
 from agentops.testing.server import serving
-from tests.core.parts import Kept, Probe, Steps, storage_in, until
+from tests.core.parts import Kept, Probe, Steps, events_of, storage_in, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,6 +47,7 @@ KINDS: dict[str, type[Any]] = {
     "bus": Memory,
     "limiter": Limiter,
     "retry": NoRetry,
+    "model": Model,
     "auth": Authenticator,
     "feature": Feature,
 }
@@ -57,13 +59,19 @@ def stepping(kind: str, name: str, steps: Steps, folder: Path, *, fails: bool = 
 
     class Stepping(base):  # type: ignore[misc, valid-type, unused-ignore]
         def life(self, rungs: Rungs) -> AbstractAsyncContextManager[Any]:
-            reachable = [part for part in ("storage", "bus", "limiter", "retry", "events") if reaches(rungs, part)]
+            reachable = [
+                part for part in ("storage", "bus", "limiter", "retry", "models", "events") if reaches(rungs, part)
+            ]
             steps.below[name] = reachable
             return steps.around(name, base.life(self, rungs), fails=fails)
 
         async def authenticate(self, caller: object) -> None: ...
 
         async def hit(self, *_: object) -> Any: ...
+
+        async def answer(self, *_: object) -> Any: ...
+
+        def stream(self, *_: object) -> Any: ...
 
         def routes(self) -> Sequence[object]:
             return []
@@ -89,6 +97,7 @@ def stepping_kit(steps: Steps, folder: Path, failing: str = "") -> Kit:
         bus=make("bus"),
         limiter=make("limiter"),
         retry=make("retry"),
+        models={"provider": make("model")},
         auth={"first": make("auth"), "second": make("auth", "second auth")},
         lanes=[Lane("/api", serve=[make("feature"), make("feature", "second feature")], auth=["first", "second"])],
     )
@@ -99,7 +108,7 @@ def kit(tmp_path: Path) -> Kit:
     return Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Runs()])])
 
 
-ORDER = [*LADDER[:6], "second auth", "feature", "second feature"]
+ORDER = [*LADDER[:7], "second auth", "feature", "second feature"]
 
 
 async def test_parts_start_in_ladder_order_and_stop_in_reverse(tmp_path: Path) -> None:
@@ -140,10 +149,11 @@ async def test_each_part_reaches_what_is_below_it_and_nothing_else(tmp_path: Pat
         "bus": ["storage"],
         "limiter": ["storage", "bus", "events"],
         "retry": ["storage", "bus", "limiter", "events"],
-        "auth": ["storage", "bus", "limiter", "retry", "events"],
-        "second auth": ["storage", "bus", "limiter", "retry", "events"],
-        "feature": ["storage", "bus", "limiter", "retry", "events"],
-        "second feature": ["storage", "bus", "limiter", "retry", "events"],
+        "model": ["storage", "bus", "limiter", "retry", "events"],
+        "auth": ["storage", "bus", "limiter", "retry", "models", "events"],
+        "second auth": ["storage", "bus", "limiter", "retry", "models", "events"],
+        "feature": ["storage", "bus", "limiter", "retry", "models", "events"],
+        "second feature": ["storage", "bus", "limiter", "retry", "models", "events"],
     }
 
 
@@ -254,9 +264,7 @@ def handling(number: int, handler: Any) -> Iterator[None]:
 async def running_until_told(kit: Kit, number: int) -> bool:
     """Send the process a signal while the kit runs, and say whether an open stream ended of it."""
     async with kit.running():
-        events = kit._events
-        assert events is not None
-        stream = await events.follow("default", "r", None)
+        stream = await events_of(kit).follow("default", "r", None)
         os.kill(os.getpid(), number)
         await until(lambda: stream.ended)
         stream.close()

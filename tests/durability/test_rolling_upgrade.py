@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from tests.durability.command import Command
 
-OLD: Final = "6df4f41"
-"""The last commit with schema 0004; to be set anew with each migration."""
+OLD: Final = "623792e"
+"""The last commit with schema 0005; to be set anew with each migration."""
 RUNS: Final = 4
 HERE: Final = Path(__file__).parents[2]
 

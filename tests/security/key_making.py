@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from agentops.accounts.keys import Key
     from agentops.accounts.users import User
+    from agentops.core.allowance import Allowance
 
 PREFIX: Final = "ak_"
 ORIGIN: Final = Origin("p", "boss")
@@ -94,9 +95,10 @@ async def made(
     networks: Sequence[str] = (),
     project: str = ORIGIN.project,
     prefix: str = PREFIX,
+    llm: Allowance | None = None,
 ) -> tuple[Key, str]:
     """A new key and its text."""
-    wanted = Wanted(owner, "test", 90, permissions, networks)
+    wanted = Wanted(owner, "test", 90, permissions, networks, llm=llm)
     return await Keys(storage, prefix).create(ORIGIN._replace(project=project), wanted, ANYTHING)
 
 

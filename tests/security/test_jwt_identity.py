@@ -240,4 +240,4 @@ class HastyClock(StillClock):
 
 
 def test_a_second_that_ends_during_the_check_is_no_mistake_of_the_configuration() -> None:
-    assert list(SignIn(auth="a").check_beside({"a": shared(HastyClock(), accounts=True)})) == []
+    assert list(SignIn(auth="a").check_beside({"a": shared(HastyClock(), accounts=True)}, {})) == []

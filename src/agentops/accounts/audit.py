@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import insert, select
 
+from agentops.core.ports.storage import Statement
 from agentops.core.records import now_ms
 from agentops.sql.tables import audit
 from agentops.sql.text import storable
@@ -82,23 +83,21 @@ async def record(
     reason: str = "",
 ) -> None:
     """Add a row. The details must hold no secret: names, ids, and what was granted."""
-    row = {
-        "at": now_ms(),
-        "project": origin.project,
-        "lane": origin.lane,
-        "actor": _kept(origin.actor),
-        "credential": _kept(origin.credential),
-        "action": action,
-        "target": _kept(target),
-        "outcome": outcome,
-        "reason": reason,
-        "address": _kept(origin.address),
-        "request_id": _kept(origin.request_id),
-        "details": msgspec.json.encode(dict(details)).decode(),
-    }
-    await connection.execute(insert(audit), row)
+    await connection.execute(insert(audit), _row(origin, action, target, details, outcome=outcome, reason=reason))
+    tell(origin, action, target, outcome=outcome, reason=reason)
+
+
+def statement(origin: Origin, action: str, target: str, details: Mapping[str, object]) -> Statement:
+    """Add a row by an append; `tell` is for when it is committed."""
+    row = _row(origin, action, target, details)
+    columns, marks = ", ".join(row), ", ".join("?" * len(row))
+    return Statement(f"INSERT INTO audit ({columns}) VALUES ({marks})", [*row.values()])  # noqa: S608 - our columns
+
+
+def tell(origin: Origin, action: str, target: str, *, outcome: str = "ok", reason: str = "") -> None:
+    """Tell whoever else is to hear of it."""
     if origin.signals is not None:
-        said = {"target": row["target"], "actor": row["actor"], "outcome": outcome, "reason": reason}
+        said = {"target": _kept(target), "actor": _kept(origin.actor), "outcome": outcome, "reason": reason}
         origin.signals.event(action, "info" if outcome == "ok" else "warning", **said)
 
 
@@ -137,6 +136,25 @@ async def _read(storage: Storage[Any], query: Select[Any], project: str | None) 
         query = query.where(audit.c.project == project)
     async with storage.read() as connection:
         return [_entry(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _row(
+    origin: Origin, action: str, target: str, details: Mapping[str, object], *, outcome: str = "ok", reason: str = ""
+) -> dict[str, str | int | None]:
+    return {
+        "at": now_ms(),
+        "project": origin.project,
+        "lane": origin.lane,
+        "actor": _kept(origin.actor),
+        "credential": _kept(origin.credential),
+        "action": action,
+        "target": _kept(target),
+        "outcome": outcome,
+        "reason": reason,
+        "address": _kept(origin.address),
+        "request_id": _kept(origin.request_id),
+        "details": msgspec.json.encode(dict(details)).decode(),
+    }
 
 
 def _entry(row: RowMapping) -> Entry:

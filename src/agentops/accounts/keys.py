@@ -7,12 +7,14 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import insert, select, update
 
 from agentops.accounts import audit
 from agentops.accounts.hashing import hashed
 from agentops.accounts.key_text import SHOWN, make_key, parse_key
 from agentops.accounts.wanted_key import DAYS_MOST, Wanted, check_grant, check_wanted
+from agentops.core.allowance import UNLIMITED, allowance_of, allowance_text
 from agentops.core.errors import BadRequest, Conflict, NotFound, Unavailable
 from agentops.core.records import DAY_MS, now_ms
 from agentops.sql.tables import keys
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from agentops.accounts.audit import Origin
     from agentops.accounts.wanted_key import Granter
+    from agentops.core.allowance import Allowance
     from agentops.core.ports.storage import Storage
 
 CREDENTIAL: Final = "key:"
@@ -49,6 +52,7 @@ class Key(NamedTuple):
     permissions: Sequence[str]
     networks: Sequence[str]
     rates: Sequence[str]
+    llm: Allowance | None
     created_at: int
     expires_at: int
     revoked_at: int | None
@@ -126,7 +130,7 @@ class Keys:
         async with self._storage.read() as connection:
             old = await _one(connection, origin.project, owner, key_id)
         _check_rotates(old)
-        wanted = Wanted(old.owner, old.name, DAYS_MOST, old.permissions, old.networks, old.rates)
+        wanted = Wanted(old.owner, old.name, DAYS_MOST, old.permissions, old.networks, old.rates, _carried_on(old))
         check_grant(wanted, granter)
         now = now_ms()
         new, text, row = await self._made(old.project, wanted, now, now + old.expires_at - old.created_at)
@@ -156,6 +160,7 @@ class Keys:
             permissions=sorted(set(wanted.permissions)),
             networks=list(wanted.networks),
             rates=list(wanted.rates),
+            llm=None if wanted.llm == UNLIMITED else wanted.llm,
             created_at=now,
             expires_at=expires_at,
             revoked_at=None,
@@ -166,6 +171,7 @@ class Keys:
             "permissions": msgspec.json.encode(key.permissions).decode(),
             "networks": msgspec.json.encode(key.networks).decode(),
             "rates": msgspec.json.encode(key.rates).decode(),
+            "llm": allowance_text(key.llm),
             "lookup": parsed.lookup,
             "prefix": self._prefix,
             "hash": await hashed(parsed.secret),
@@ -215,6 +221,7 @@ def _key(row: RowMapping) -> Key:
     values["permissions"] = msgspec.json.decode(row["permissions"], type=list[str])
     values["networks"] = msgspec.json.decode(row["networks"], type=list[str])
     values["rates"] = msgspec.json.decode(row["rates"], type=list[str])
+    values["llm"] = allowance_of(row["llm"])
     return Key(**values)
 
 
@@ -225,7 +232,15 @@ def _told(key: Key) -> dict[str, object]:
         "permissions": key.permissions,
         "expires_at": key.expires_at,
     }
-    return told | {name: what for name, what in (("networks", key.networks), ("rates", key.rates)) if what}
+    limited = {"networks": key.networks, "rates": key.rates, "llm": key.llm}
+    return told | {name: what for name, what in limited.items() if what}
+
+
+def _carried_on(old: Key) -> Allowance | None:
+    """The same allowance, of which the old key may have used some."""
+    if old.llm is None:
+        return None
+    return replace(old.llm, counts_as=old.llm.counts_as or f"{CREDENTIAL}{old.id}")
 
 
 def _check_rotates(key: Key) -> None:

@@ -14,6 +14,8 @@ from agentops.sql.text import storable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from agentops.core.allowance import Allowance
+
 DAYS_MOST: Final = 365
 NAME_MOST: Final = 200
 NETWORKS_MOST: Final = 50
@@ -32,6 +34,7 @@ class Wanted(NamedTuple):
     permissions: Sequence[str]
     networks: Sequence[str] = ()
     rates: Sequence[str] = ()
+    llm: Allowance | None = None
 
 
 class Granter(NamedTuple):
@@ -39,6 +42,7 @@ class Granter(NamedTuple):
 
     permissions: Collection[str]
     registry: Collection[str]
+    allowance: Allowance | None = None
 
 
 def check_wanted(project: str, wanted: Wanted, granter: Granter) -> None:
@@ -52,6 +56,7 @@ def check_wanted(project: str, wanted: Wanted, granter: Granter) -> None:
         raise BadRequest(f"a key lives for 1 to {DAYS_MOST} days", param="expires_in_days")
     _check_networks(wanted.networks)
     _check_rates(wanted.rates)
+    _check_allowance(wanted.llm)
     check_grant(wanted, granter)
 
 
@@ -63,6 +68,9 @@ def check_grant(wanted: Wanted, granter: Granter) -> None:
     too_much = beyond(wanted.permissions, granter.permissions)
     if too_much:
         raise Forbidden(f"nobody grants what they do not hold: {too_much[0]!r}", code="beyond_own_rights")
+    if granter.allowance is not None:
+        message = "a key whose model calls are limited makes no other: what that one spends would not be counted here"
+        raise Forbidden(message, code="beyond_own_rights")
 
 
 def _check_networks(networks: Sequence[str]) -> None:
@@ -81,6 +89,16 @@ def _check_rates(rates: Sequence[str]) -> None:
         if not re.match(RATE, rate):
             message = f"{rate[:TOLD_MOST]!r} is no rate; write so many in so much time, such as 100/m or 5/30s"
             raise BadRequest(message, param="rate_limits")
+
+
+def _check_allowance(allowance: Allowance | None) -> None:
+    if allowance is None:
+        return
+    if allowance.counts_as is not None:
+        raise BadRequest("only of a key that is rotated it is known what it counts as", param="llm.counts_as")
+    for model in allowance.models:
+        if not _is_name(model):
+            raise BadRequest(f"a model's name is 1 to {NAME_MOST} printable characters", param="llm.models")
 
 
 def _is_network(text: str) -> bool:

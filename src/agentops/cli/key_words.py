@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from agentops.cli.allowances import limits_in_words
 from agentops.cli.tables import moment
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ HEADS: Final = (
     "last used",
     "networks",
     "rates",
+    "models",
     "permissions",
 )
 
@@ -38,6 +40,7 @@ def row(key: Key) -> Sequence[str]:
         *times,
         ",".join(key.networks),
         ",".join(key.rates),
+        "; ".join(limits_in_words(key.llm)),
         ",".join(key.permissions),
     )
 
@@ -46,8 +49,10 @@ def in_words(key: Key) -> str:
     rights = ", ".join(key.permissions) or "nothing"
     place = f", from {', '.join(key.networks)} only" if key.networks else ""
     rates = f", at most {' and '.join(key.rates)}" if key.rates else ""
+    models = "".join(f", {words}" for words in limits_in_words(key.llm))
     until = moment(key.expires_at)
-    return f"{key.name!r} of {key.owner!r} in project {key.project!r}, good until {until}, for {rights}{place}{rates}"
+    told = f"{key.name!r} of {key.owner!r} in project {key.project!r}, good until {until}, for {rights}"
+    return f"{told}{place}{rates}{models}"
 
 
 def nothing_allowed(key: Key, registry: Iterable[str]) -> str:

@@ -80,7 +80,7 @@ class Deployment:
         said = [problem for key, part in parts for problem in check_part(key, part)]
         return [
             *said,
-            *(problem for key, part in parts for problem in check_beside(key, part, self.auth)),
+            *(problem for key, part in parts for problem in check_beside(key, part, self.auth, self.models)),
             *check_granted(parts, self.permissions, {problem.key for problem in said}),
             *check_anything_served(self.lanes),
             *check_paths(self.lanes),
@@ -137,10 +137,12 @@ def check_part(key: str, plugin: Plugin[Any]) -> Iterator[Problem]:
     yield from _found_by(key, plugin, plugin.check)
 
 
-def check_beside(key: str, plugin: Plugin[Any], auth: Mapping[str, Authenticator]) -> Iterator[Problem]:
-    """What a feature finds wrong with itself beside the authenticators there are, under the key of its table."""
+def check_beside(
+    key: str, plugin: Plugin[Any], auth: Mapping[str, Authenticator], models: Mapping[str, Model]
+) -> Iterator[Problem]:
+    """What a feature finds wrong with itself beside the parts that it builds on, under the key of its table."""
     if isinstance(plugin, Feature):
-        yield from _found_by(key, plugin, lambda: plugin.check_beside(auth))
+        yield from _found_by(key, plugin, lambda: plugin.check_beside(auth, models))
 
 
 def _found_by(key: str, plugin: Plugin[Any], check: Callable[[], Iterable[Problem]]) -> Iterator[Problem]:

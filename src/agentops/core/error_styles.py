@@ -1,4 +1,4 @@
-"""The five ways in which a lane says no."""
+"""The six ways in which a lane says no."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ _OPENAI_TYPES: Final = {
     403: "permission_error",
     404: "not_found_error",
     429: "rate_limit_error",
+}
+_ANTHROPIC_TYPES: Final = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
 }
 _V1_CODES: Final = {"unauthorized": "UNAUTHENTICATED"}
 
@@ -52,12 +62,19 @@ def _openai(refusal: Refusal, _request_id: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": refusal.param, "code": refusal.code}}
 
 
+def _anthropic(refusal: Refusal, request_id: str) -> dict[str, Any]:
+    kind = _ANTHROPIC_TYPES.get(refusal.status, "api_error" if refusal.status >= 500 else "invalid_request_error")
+    error = {"type": kind, "message": refusal.message or refusal.title}
+    return {"type": "error", "error": error, "request_id": request_id}
+
+
 _STYLES: Final[dict[ErrorStyle, Callable[[Refusal, str], dict[str, Any]]]] = {
     "plain": _plain,
     "detail": _detail,
     "error.v1": _error_v1,
     "problem": _problem,
     "openai": _openai,
+    "anthropic": _anthropic,
 }
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agentops.core.permissions import covers, is_permission
+
+if TYPE_CHECKING:
+    from agentops.core.allowance import Allowance
 
 DEFAULT_PROJECT: Final = "default"
 
@@ -26,6 +29,8 @@ class Identity:
     """When the credential ends, in seconds since the epoch; a stream that was opened with it ends then too."""
     rates: tuple[str, ...] = ()
     """How often this credential may be used, such as `100/m`; without any, as often as its lane says of a caller."""
+    allowance: Allowance | None = None
+    """What this credential may ask of models; without one, whatever they and its project allow."""
 
     def __post_init__(self) -> None:
         wrong = sorted(text for text in self.permissions if not is_permission(text))

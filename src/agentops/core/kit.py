@@ -13,6 +13,7 @@ from agentops._version import __version__
 from agentops.core.config.settings import EventSettings, ServerSettings
 from agentops.core.deployment import Deployment
 from agentops.core.discovery import find, where_raised
+from agentops.core.draining import Draining
 from agentops.core.errors import AgentopsError, StartError
 from agentops.core.eventlog import EventLog
 from agentops.core.forever import in_background
@@ -82,7 +83,7 @@ class Kit(InitPlugin):
         if problems:
             raise ConfigurationError(problems)
         self._signals = Signals()
-        self._events: EventLog | None = None
+        self._draining = Draining()
         self._health: HealthChecks | None = None
         self._vouched = Vouched(self.deployment.events.poll_seconds)
         self.down: dict[str, str] = {}
@@ -128,8 +129,7 @@ class Kit(InitPlugin):
     def drain(self) -> None:
         """End the open streams, so that a server that waits for its connections can stop."""
         self.give_notice()
-        if self._events is not None:
-            self._events.drain()
+        self._draining.begin()
 
     def retry(self, operation: str, *, target: str = "", seconds: float | None = None, **labels: str) -> Retrying:
         """A call that leaves the server, tried again as `[retry]` says; `Retrying` shows how it is written."""
@@ -140,7 +140,8 @@ class Kit(InitPlugin):
         """Start every part in ladder order; stop what was started in reverse, however this ends."""
         parts = self.deployment
         async with AsyncExitStack() as stack:
-            rungs = Rungs(signals=self._signals)
+            self._draining = Draining()
+            rungs = Rungs(signals=self._signals, draining=self._draining)
             for name, sink in parts.telemetry.items():
                 await _start(stack, f"telemetry {name!r}", sink, rungs)
                 stack.enter_context(self._signals.told_to(sink))
@@ -150,6 +151,7 @@ class Kit(InitPlugin):
             stack.enter_context(self._vouched.in_touch_with(parts.bus))
             events = EventLog(parts.storage, parts.bus, self._signals, parts.events)
             await stack.enter_async_context(events.life())
+            self._draining.tell(events.drain)
             rungs = rungs.with_part("bus", parts.bus).with_part("events", events)
             if parts.limiter is not None:
                 await _start(stack, "limiter", parts.limiter, rungs)
@@ -169,7 +171,6 @@ class Kit(InitPlugin):
             await stack.enter_async_context(in_background(self._signals, {"vouched": self._vouched.step}))
             for feature in parts.features:
                 await _start(stack, f"feature {type(feature).__name__}", feature, rungs)
-            self._events = events
             self._tell_open_lanes()
             self._signals.event("server.started", version=__version__, lanes=[lane.path for lane in parts.lanes])
             stack.callback(self._signals.event, "server.stopping")

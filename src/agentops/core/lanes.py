@@ -42,6 +42,12 @@ class Lane:
         """Whether everybody may enter: no authenticator of its chain has anything to check against."""
         return not any(auth[name].armed for name in self.auth)
 
+    def style_at(self, path: str) -> ErrorStyle:
+        """How an error looks at one of its paths: as a feature says for what lies there, or else as the lane says."""
+        below = path.removeprefix(self.path)
+        named = [place for feature in self.serve for place in feature.error_styles.items() if holds(place[0], below)]
+        return max(named, key=lambda place: len(place[0]))[1] if named else self.errors
+
 
 def check_paths(lanes: Sequence[Lane]) -> Iterator[Problem]:
     """Say which lanes are at no path, or at one that belongs to something else."""
@@ -78,6 +84,22 @@ def check_serves(lane: Lane) -> Iterator[Problem]:
             "its routes would collide",
             "name each once",
         )
+    yield from _check_styles(lane)
+
+
+def _check_styles(lane: Lane) -> Iterator[Problem]:
+    first_at: dict[str, tuple[str, ErrorStyle]] = {}
+    for feature in lane.serve:
+        name = type(feature).__name__
+        for path, style in feature.error_styles.items():
+            first, said = first_at.setdefault(path, (name, style))
+            if said != style:
+                yield Problem(
+                    f"{lane.key}.serve",
+                    f"{first} says that errors below {path} look like {said!r}, and {name} like {style!r}",
+                    "clients of one of the two would not understand them",
+                    "serve the two in lanes of their own",
+                )
 
 
 def check_chain(lane: Lane, known: Collection[str]) -> Iterator[Problem]:

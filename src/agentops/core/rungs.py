@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentops.core.draining import Draining
 from agentops.core.errors import StartError
 from agentops.core.signals import Signals
 
@@ -33,6 +34,8 @@ class Rungs:
     """The started parts. Each plugin is handed those below its own rung, and asking for another says so."""
 
     signals: Signals
+    draining: Draining
+    """When the server begins to stop."""
     storage: Storage
     bus: Bus
     limiter: Limiter
@@ -52,8 +55,8 @@ class Rungs:
     """For features that change credentials: whose streams are open, and are to be asked about again."""
 
     def __init__(self, **parts: object) -> None:
-        """Signals are below everything; without any, nobody listens."""
-        self.__dict__.update({"signals": Signals(), **parts})
+        """Signals and the end are below everything; without any, nobody listens, and there is none."""
+        self.__dict__.update({"signals": Signals(), "draining": Draining(), **parts})
 
     def __getattr__(self, part: str) -> object:
         raise NotBelow(part)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COLUMNS: Final = ("id", "project", "run", "body", "key")
+NOTHING: Final = Appended((), 0, 0, 0, {})
+"""What became of the events of an append that has none."""
 
 RunName = tuple[str, str]
 """A project's name and a run's."""
@@ -50,6 +52,9 @@ def refusal(append: Append) -> Refusal | None:
     for body, key in append.events:
         if "\0" in body or (key is not None and "\0" in key):
             return BadRequest("an event must not hold a NUL character")
+    for statement in append.statements:
+        if not all(storable(value) for value in statement.values if isinstance(value, str)):
+            return BadRequest("what is stored must be text without NUL")
     return None
 
 

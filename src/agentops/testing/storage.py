@@ -17,6 +17,7 @@ from agentops.testing._storage.feed import FeedContract
 from agentops.testing._storage.pages import PageContract
 from agentops.testing._storage.retention import RetentionContract
 from agentops.testing._storage.runs import RunContract
+from agentops.testing._storage.statements import StatementContract
 from agentops.testing._storage.transactions import TransactionContract
 
 
@@ -26,6 +27,7 @@ class StorageContract(
     FeedContract,
     RunContract,
     RetentionContract,
+    StatementContract,
     TransactionContract,
     ConcurrencyContract,
 ):

@@ -30,6 +30,7 @@ class Weather(msgspec.Struct):
 
 class Outside(Feature[NoSettings]):
     permissions: ClassVar = {"weather:read": "look out"}
+    error_styles: ClassVar = {"/abroad": "openai"}
 
     def routes(self) -> Sequence[object]:
         said = documented(
@@ -40,6 +41,7 @@ class Outside(Feature[NoSettings]):
         return [
             get("/weather", opt={"permission": "weather:read"}, **said)(self.look),
             get("/plainly", opt={"public": True})(self.look),
+            get("/abroad/weather", opt={"permission": "weather:read"}, **said)(self.look),
             get("/hidden", opt={"public": True}, include_in_schema=False)(self.look),
         ]
 
@@ -60,6 +62,7 @@ STYLES: dict[ErrorStyle, str] = {
     "error.v1": "ErrorV1",
     "problem": "Problem",
     "openai": "OpenAIError",
+    "anthropic": "AnthropicError",
 }
 
 
@@ -85,4 +88,6 @@ async def test_each_lane_adds_its_own(tmp_path: Path) -> None:
         assert content["schema"] == {"$ref": f"#/components/schemas/{name}"}
         assert content["examples"].keys() == {"not_found", "night"}
         assert "security" not in document["paths"][f"/{style}/plainly"]["get"]
+        (abroad,) = document["paths"][f"/{style}/abroad/weather"]["get"]["responses"]["404"]["content"].values()
+        assert abroad["schema"] == {"$ref": "#/components/schemas/OpenAIError"}
         assert f"/{style}/hidden" not in document["paths"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-STYLES: tuple[ErrorStyle, ...] = ("plain", "detail", "error.v1", "problem", "openai")
+STYLES: tuple[ErrorStyle, ...] = ("plain", "detail", "error.v1", "problem", "openai", "anthropic")
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+ANTHROPIC_TYPES = OPENAI_TYPES | {413: "request_too_large", 429: "rate_limit_error", 500: "api_error", 503: "api_error"}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,11 @@ def assert_styled(style: str, status: int, code: str, answer: httpx.Response) ->
             assert (said["status"], said["code"], said["type"]) == (status, code, "about:blank")
             assert said["title"]
             assert said["request_id"] == answer.headers["x-request-id"]
+        case "anthropic":
+            assert said["error"]["type"] == ANTHROPIC_TYPES.get(status, "invalid_request_error")
+            assert said["error"]["message"]
+            assert (said["type"], said["error"].keys()) == ("error", {"type", "message"})
+            assert said["request_id"] == answer.headers["x-request-id"]
         case _:
             expected = "server_error" if status >= 500 else OPENAI_TYPES.get(status)
             assert said["error"]["type"] == expected or (expected is None and status in {400, 405, 409, 413, 415, 429})
@@ -148,9 +154,41 @@ async def test_a_refusal_is_no_failure(client: httpx.AsyncClient, told: Kept) ->
     assert len(told.named("request.failed")) == before
 
 
-async def test_a_route_may_have_a_style_of_its_own(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/plain/styled", headers={"x-badge": "reader"})
-    assert_styled("openai", 500, "internal_error", answer)
+STYLED: dict[str, str] = {
+    "/styled": "openai",
+    "/styled/": "openai",
+    "/styled/nowhere": "openai",
+    "//styled//nowhere": "openai",
+    "/styled/deep": "anthropic",
+    "/styled/deep/boom": "anthropic",
+    "/styled/deep/nowhere": "anthropic",
+    "/styled/deeper": "openai",
+    "/styles": "plain",
+    "/styledly": "plain",
+}
+
+
+@pytest.mark.parametrize(("path", "style"), STYLED.items(), ids=STYLED)
+async def test_below_some_paths_errors_look_as_a_feature_says(client: httpx.AsyncClient, path: str, style: str) -> None:
+    there = path.rstrip("/") in {"/styled", "/styled/deep/boom", "/styles"}
+    answer = await client.get(f"/plain{path}", headers={"x-badge": "reader"})
+    assert_styled(style, *((500, "internal_error") if there else (404, "not_found")), answer)
+    if there:
+        assert_styled(style, 401, "unauthorized", await client.get(f"/plain{path}", headers={"x-badge": "fake"}))
+        assert_styled(style, 405, "method_not_allowed", await client.delete(f"/plain{path}"))
+
+
+class Otherwise(Feature[NoSettings]):
+    error_styles: ClassVar = {"/styled": "detail"}
+
+    def routes(self) -> Sequence[object]:
+        return []
+
+
+async def test_two_styles_below_one_path_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        Kit(storage=storage_in(tmp_path), lanes=[Lane("/api", serve=[Probe(), Otherwise()])])
+    assert "below /styled look like 'openai', and Otherwise like 'detail'" in str(raised.value)
 
 
 async def test_a_permission_opens_what_it_names(client: httpx.AsyncClient) -> None:

@@ -14,13 +14,13 @@ from agentops.plugins.features.runs import Runs
 from agentops.testing.server import LiveServer, following, serving
 from tests.core.eventlog.faulty import Faulty
 from tests.core.http.asking import scope_of
-from tests.core.parts import Kept, until
+from tests.core.parts import Kept, events_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from agentops.core.eventlog import EventLog, Stream
+    from agentops.core.eventlog import Stream
 
 
 def kit_of(storage: Faulty, told: Kept, settings: EventSettings) -> Kit:
@@ -130,9 +130,7 @@ async def test_a_server_that_cannot_be_asked_to_abort_is_left_all_the_same(stora
 
 
 def streams_of(kit: Kit) -> set[Stream[Any]]:
-    events: EventLog | None = kit._events
-    assert events is not None
-    return events._hub._streams
+    return events_of(kit)._hub._streams
 
 
 async def test_a_stream_whose_storage_goes_away_ends_so_that_its_reader_comes_back(storage: Faulty) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 
 from agentops.accounts.keys import Keys
 from agentops.accounts.users import Users
+from agentops.core.allowance import Allowance
 from agentops.core.identity import Identity
 from agentops.core.permissions import BASE, ROLES, covers
 from agentops.plugins.auth.hashed_keys import _rows
@@ -52,7 +53,24 @@ def test_rights_are_what_both_the_key_and_the_role_allow() -> None:
     for role in (*ROLES, "no-such-role", None):
         role_holds = {"*"} if role is None else ROLES.get(role, frozenset[str]())
         for rights in itertools.chain.from_iterable(itertools.combinations(granted, size) for size in range(4)):
-            stored = "", "1", "", "", "p", "u", json.dumps(rights), "[]", "[]", 1 << 62, None, None, role, None, "p"
+            stored = (
+                "",
+                "1",
+                "",
+                "",
+                "p",
+                "u",
+                json.dumps(rights),
+                "[]",
+                "[]",
+                "{}",
+                1 << 62,
+                None,
+                None,
+                role,
+                None,
+                "p",
+            )
             row = _rows.Row(*stored)
             identity = _rows.identity_of(row)
             assert identity is not None
@@ -135,11 +153,37 @@ async def test_what_was_changed_is_withdrawn_of_however_many(storage: Storage[An
         await change_key(storage, many[2]["id"], permissions='["runs:read"]')
         await change_key(storage, many[3]["id"], id="another")
         assert list(await authenticator.withdrawn(identities)) == [revoked, damaged, changed, gone]
-        await change_key(storage, first.id, revoked_at=1 << 62)
+        await change_key(storage, first.id, revoked_at=1 << 62, llm='{"parallel":1}')
         assert one not in await authenticator.withdrawn(identities)
 
 
-@pytest.mark.parametrize("damage", [{"permissions": "["}, {"permissions": '["no permission"]'}, {"networks": '["x"]'}])
+async def test_an_identity_bears_what_the_key_may_ask_of_models_today(
+    authenticator: HashedKeys, storage: Storage[Any]
+) -> None:
+    limited = Allowance(models=("small",), requests_per_minute=60, budget_day=5_000_000)
+    key, text = await made(storage, llm=limited)
+    _, other = await made(storage)
+    first, unlimited = [await authenticator.authenticate(caller(each)) for each in (text, other)]
+    assert first is not None
+    assert unlimited is not None
+    assert (first.allowance, unlimited.allowance) == (limited, None)
+    await change_key(storage, key.id, llm='{"parallel":2}')
+    second = await authenticator.authenticate(caller(text))
+    assert second is not None
+    assert second.allowance == Allowance(parallel=2)
+    assert list(await authenticator.withdrawn({first, second, unlimited})) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"permissions": "["},
+        {"permissions": '["no permission"]'},
+        {"networks": '["x"]'},
+        {"llm": "["},
+        {"llm": '{"later":1}'},
+    ],
+)
 async def test_a_damaged_row_is_a_fault_and_lets_nobody_in(
     authenticator: HashedKeys, storage: Storage[Any], damage: dict[str, str]
 ) -> None:

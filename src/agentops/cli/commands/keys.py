@@ -65,28 +65,43 @@ def command() -> None:
 @click.option("--permission", "permissions", metavar="P", multiple=True, help="What it allows; may be repeated.")
 @click.option("--network", "networks", metavar="CIDR", multiple=True, help="Good from here only; may be repeated.")
 @click.option("--rate", "rates", metavar="R", multiple=True, help="In place of the lane's, as 100/m; may be repeated.")
+@click.option(
+    "--llm",
+    "limits",
+    metavar="LIMIT=N",
+    multiple=True,
+    help="What it may ask of models, as budget_day=5.00; may be repeated.",
+)
 @_auth_option
 @project_option
 @deployment_options
-def create(config: str | None, sets: tuple[str, ...], auth: str | None, project: str, **given: Any) -> None:
+def create(
+    config: str | None, sets: tuple[str, ...], auth: str | None, project: str, limits: tuple[str, ...], **given: Any
+) -> None:
     """Make a key, and print it: this once.
 
     The key alone goes to standard output, and what there is to say of it to standard error. It allows what
     --permission names, such as runs:read or runs:*, and never more than its owner may; without one it allows nothing.
 
+    Its calls of models are limited by --llm: models (names, with commas between them), requests_per_minute,
+    tokens_per_minute, parallel, and in dollars budget_day, budget_month and cost_per_call.
+
     Examples:
       KEY=$(agentops keys create --owner nightly-build --name ci --permission runs:write)
       agentops keys create --owner usr_0f3a… --name laptop --days 30 --permission 'runs:*' --network 192.0.2.0/24
+      agentops keys create --owner tutor --name web --llm models=small,large --llm budget_day=5.00
 
     Exit codes: 0 made; 1 no such permission or owner, or no authenticator of the file takes keys; 2 wrong usage;
     3 the database cannot be reached or written to now, or has no schema yet.
     """
+    from agentops.cli.allowances import allowance_from
     from agentops.cli.key_words import in_words, nothing_allowed
     from agentops.cli.opening import run
 
     deployment = load_deployment(config, sets)
     prefix = _prefix(deployment, auth)
     _check_permissions(deployment, given["permissions"])
+    given["llm"] = allowance_from(limits)
     if given["rates"] and deployment.limiter is None:
         raise Failure("nothing would count what --rate allows: add a table [limiter] to the configuration")
     key, text = run(_create(deployment, prefix, project, given))
@@ -164,9 +179,9 @@ def rotate(
 ) -> None:
     """Put a new key in the place of one, and print it: this once.
 
-    The new key has the owner, the name, the permissions and the networks of the old one, and lives as long as that
-    was made for. The old one lives on for the grace, but never past its own end; without a grace it is refused from
-    the next request on.
+    The new key has the owner, the name, the permissions, the networks and the limits of the old one, and lives as long
+    as that was made for; what the old one spent on models stays spent. The old one lives on for the grace, but never
+    past its own end; without a grace it is refused from the next request on.
 
     Example:
       KEY=$(agentops keys rotate 6f1d0c2b9a8e7d45 --grace 3600)

@@ -167,9 +167,10 @@ class _Assembly:
         auth = cast("dict[str, Authenticator]", self._made("auth"))
         for key, part in made:
             self._keep_said_by(type(part), check_part(key, part))
-        if len(auth) == len(self._tables["auth"]):
+        models = cast("dict[str, Model]", self._made("models"))
+        if (len(auth), len(models)) == (len(self._tables["auth"]), len(self._tables["models"])):
             for key, part in made:
-                self._keep_said_by(type(part), check_beside(key, part, auth))
+                self._keep_said_by(type(part), check_beside(key, part, auth, models))
         features = [part for key, part in self._parts.items() if key.startswith("features.")]
         if all(features):
             told = {problem.key for problem in self._converter.problems}

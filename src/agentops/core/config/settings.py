@@ -9,7 +9,7 @@ from msgspec import Meta
 from agentops.core.limits import LimitSettings
 from agentops.core.plugin import Settings
 
-ErrorStyle = Literal["plain", "detail", "error.v1", "problem", "openai"]
+ErrorStyle = Literal["plain", "detail", "error.v1", "problem", "openai", "anthropic"]
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]

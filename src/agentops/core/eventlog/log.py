@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from agentops.core.config.settings import EventSettings
     from agentops.core.ports.bus import Bus
-    from agentops.core.ports.storage import Appended, FeedItem, Storage
+    from agentops.core.ports.storage import Appended, FeedItem, Statement, Storage
     from agentops.core.records import NewEvent, Status
     from agentops.core.signals import Signals
 
@@ -61,11 +61,24 @@ class EventLog:
                     silence()
 
     async def append(
-        self, project: str, run: str, events: Sequence[NewEvent], status: Status | None = None
+        self,
+        project: str,
+        run: str,
+        events: Sequence[NewEvent],
+        status: Status | None = None,
+        statements: Sequence[Statement] = (),
     ) -> Appended:
-        """Store events and return once they are committed; `status` is the run's from then on."""
+        """Store events and return once they are committed; `status` is the run's from then on.
+
+        The statements are a feature's own changes, carried out in the same transaction.
+        """
         with self._signals.span("store events", events=len(events)):
-            return await self._writer.submit(Append(project, run, events, status))
+            return await self._writer.submit(Append(project, run, events, status, statements))
+
+    async def change(self, statements: Sequence[Statement], *, lasting: bool = True) -> Appended:
+        """Carry out a feature's own changes, in one transaction with whatever else waits to be committed."""
+        with self._signals.span("store changes", statements=len(statements)):
+            return await self._writer.submit(Append("", "", (), None, statements, lasting))
 
     async def page(self, project: str, run: str, after: int, limit: int) -> tuple[Sequence[StoredEvent], bool]:
         """A run's events behind an id, and whether there are more behind them."""
@@ -83,6 +96,8 @@ class EventLog:
         added = sum(len(append.events) - len(appended.repeats) for append, appended in stored)
         self._signals.count("events.stored", added)
         for append, appended in stored:
+            if not append.is_of_run:
+                continue
             newest[append.project, append.run] = appended
             if self._hub.reads(append.project, append.run):
                 self._hand_on(append, appended)

@@ -25,6 +25,7 @@ BATCH_EVENTS: Final = 4_000
 
 class _Waiting(NamedTuple):
     append: Append
+    weight: int
     size: int
     answer: asyncio.Future[Appended]
     span: Span | None
@@ -57,16 +58,17 @@ class GroupCommit:
         """Return once the events are committed; raise `Unavailable` when they are not going to be."""
         if self._closing:
             raise Unavailable("the server is shutting down", code="draining")
+        weight = append.weight
         size = sum(_bytes(event.body) for event in append.events)
         if (
-            self._queued_events + len(append.events) > self._settings.queue_events
+            self._queued_events + weight > self._settings.queue_events
             or self._queued_bytes + size > self._settings.queue_bytes
         ) and self._queued_events:
-            self._signals.count("writer.refused_events", len(append.events))
+            self._signals.count("writer.refused_events", weight)
             raise Unavailable("more events arrive than can be stored", code="overloaded")
-        self._queued_events += len(append.events)
+        self._queued_events += weight
         self._queued_bytes += size
-        waiting = _Waiting(append, size, asyncio.get_running_loop().create_future(), self._signals.around())
+        waiting = _Waiting(append, weight, size, asyncio.get_running_loop().create_future(), self._signals.around())
         self._queue.append(waiting)
         self._work.set()
         return await waiting.answer
@@ -98,9 +100,9 @@ class GroupCommit:
 
     def _next_batch(self) -> list[_Waiting]:
         batch = [self._queue.popleft()]
-        events = len(batch[0].append.events)
-        while self._queue and events + len(self._queue[0].append.events) <= BATCH_EVENTS:
-            events += len(self._queue[0].append.events)
+        events = batch[0].weight
+        while self._queue and events + self._queue[0].weight <= BATCH_EVENTS:
+            events += self._queue[0].weight
             batch.append(self._queue.popleft())
         return batch
 
@@ -110,7 +112,7 @@ class GroupCommit:
         outcomes = await self._outcomes([waiting.append for waiting in batch])
         times = began, time.perf_counter_ns()
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            self._queued_events -= len(waiting.append.events)
+            self._queued_events -= waiting.weight
             self._queued_bytes -= waiting.size
             if not waiting.answer.done():
                 if isinstance(outcome, Refusal):

@@ -58,7 +58,7 @@ def _complete(document: dict[str, Any], app: Litestar, deployment: Deployment) -
             if not lane.is_unguarded(deployment.auth) and not handler.opt.get(PUBLIC):
                 operation["security"] = [{name: []} for name in lane.auth if deployment.auth[name].armed]
                 refusals += [Unauthorized(), Forbidden()]
-            style = handler.opt.get("errors") or lane.errors
+            style = lane.style_at(path)
             operation["responses"] = operation["responses"] | _refused(refusals, style)
             used.add(style)
         paths[path] = paths[path] | {method: operation}
@@ -127,6 +127,7 @@ _NAMES: Final[Mapping[ErrorStyle, str]] = {
     "error.v1": "ErrorV1",
     "problem": "Problem",
     "openai": "OpenAIError",
+    "anthropic": "AnthropicError",
 }
 _SHAPES: Final[Mapping[ErrorStyle, Any]] = {
     "plain": _object("error", error=_TEXT, message=_TEXT),
@@ -153,5 +154,11 @@ _SHAPES: Final[Mapping[ErrorStyle, Any]] = {
         error=_object(
             "message type param code", message=_TEXT, type=_TEXT, param={"type": ["string", "null"]}, code=_TEXT
         ),
+    ),
+    "anthropic": _object(
+        "type error request_id",
+        type={"const": "error"},
+        error=_object("type message", type=_TEXT, message=_TEXT),
+        request_id=_TEXT,
     ),
 }

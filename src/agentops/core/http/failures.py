@@ -1,4 +1,4 @@
-"""Everything that is raised while a request is answered becomes an answer in the style of its lane."""
+"""Everything that is raised while a request is answered becomes an answer in the style of its place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agentops.core.errors import (
     UnsupportedMediaType,
 )
 from agentops.core.http.answers import Answer
-from agentops.core.http.gate import ENCODED_SLASH, context_of
+from agentops.core.http.gate import ENCODED_SLASH, context_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -65,9 +65,7 @@ class Failures:
         if isinstance(refusal, InternalError):
             path = request.scope["path"].replace(ENCODED_SLASH, "%2F")
             self._signals.event("request.failed", "error", request_id=context.request_id, path=path, error=error)
-        style: ErrorStyle = context.lane.errors if context.lane else "problem"
-        if "route_handler" in request.scope:
-            style = request.scope["route_handler"].opt.get("errors", style)
+        style: ErrorStyle = context.lane.style_at(path_of(request.scope)) if context.lane else "problem"
         headers = dict(refusal.headers)
         if refusal.status == HTTPStatus.UNAUTHORIZED and style in CLOSES_UNAUTHORIZED:
             headers["Connection"] = "close"

@@ -156,11 +156,14 @@ def _forget_server(scope: Scope) -> None:
     scope["state"].pop(CONTEXT, None)
 
 
+def path_of(scope: Scope) -> str:
+    """Below the application; repeated slashes count as one, as they do for the routes behind."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return re.sub("/{2,}", "/", path) if "//" in path else path
+
+
 def lane_at(lanes: Sequence[Lane], scope: Scope) -> Lane | None:
-    """Repeated slashes count as one, as they do for the routes behind."""
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    if "//" in path:
-        path = re.sub("/{2,}", "/", path)
+    path = path_of(scope)
     for lane in lanes:
         if path.startswith(lane.path) and path[len(lane.path) : len(lane.path) + 1] in {"", "/"}:
             return lane

@@ -20,18 +20,25 @@ MARKS: Final = 20
 
 
 class Statement(NamedTuple):
-    """A change of a feature's own tables, its values at the `?`; `otherwise` is the refusal if no row was changed."""
+    """A change of a feature's own tables, its values at the `?`; `otherwise` is the refusal if no row was changed.
+
+    A plain `SELECT` may stand between changes, to see what they led to.
+    `locks` are names of what it changes, or relies on, where others may do so at the same time: of those who name the
+    same, one goes on when the other has committed, and nobody waits in a circle.
+    """
 
     query: str
     values: Sequence[str | int | None]
     otherwise: Refusal | None = None
+    locks: Sequence[str] = ()
 
 
 class Append(NamedTuple):
-    """Events for one run, stored all or none; the run is made if it is new. Without events, it is left alone.
+    """Events for one run, stored all or none; the run is made if it is new. With statements alone, it is left alone.
 
-    The statements are carried out in the same transaction, in their order, and are refused with the events or alone.
-    What need not be `lasting` may be lost in a power cut, and costs no wait for the disk.
+    The statements are carried out behind the events, in their order and in the same transaction: all of it or none.
+    What need not be `lasting` may be lost in a power cut, though never what came before it, and costs no wait for the
+    disk.
     """
 
     project: str
@@ -40,6 +47,16 @@ class Append(NamedTuple):
     status: Status | None = None
     statements: Sequence[Statement] = ()
     lasting: bool = True
+
+    @property
+    def is_of_run(self) -> bool:
+        """Whether it is about its run at all."""
+        return bool(self.events) or self.status is not None or not self.statements
+
+    @property
+    def weight(self) -> int:
+        """How much of a batch it is."""
+        return len(self.events) + len(self.statements)
 
 
 class Appended(NamedTuple):

@@ -6,17 +6,47 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Integer
 
-from agentops.sql.tables import audit, deliveries, events, keys, marks, projects, runs, sessions, users, webhooks
+from agentops.sql.tables import (
+    audit,
+    calls,
+    deliveries,
+    events,
+    holds,
+    keys,
+    ledger,
+    marks,
+    projects,
+    provider_keys,
+    purses,
+    runs,
+    sessions,
+    usage,
+    users,
+    webhooks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Column, Table
 
-APPENDED: Final = (audit, events)
+APPENDED: Final = (audit, events, ledger)
 """Their rows never change and get ever higher ids; of events, retention removes the oldest of a run."""
 
-LEVELLED: Final = (projects, runs, users, sessions, keys, deliveries, marks)
+LEVELLED: Final = (
+    projects,
+    runs,
+    users,
+    sessions,
+    keys,
+    provider_keys,
+    purses,
+    holds,
+    calls,
+    usage,
+    deliveries,
+    marks,
+)
 """Their rows come, change and go; a table stands behind those that it refers to."""
 
 SUBSCRIBED: Final = webhooks

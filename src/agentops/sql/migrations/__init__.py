@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Known here, so that a start needs no alembic to see that there is nothing to do."""
 
 VERSION_TABLE: Final = "agentops_revision"

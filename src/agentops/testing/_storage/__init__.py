@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-_PARTS = ("appends", "base", "concurrency", "feed", "pages", "retention", "runs", "transactions")
+_PARTS = ("appends", "base", "concurrency", "feed", "pages", "retention", "runs", "statements", "transactions")
 
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))

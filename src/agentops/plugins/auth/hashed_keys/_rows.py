@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, text
 
 from agentops.accounts.keys import CREDENTIAL
 from agentops.core.addresses import is_within, plain_network
+from agentops.core.allowance import allowance_of
 from agentops.core.identity import Identity
 from agentops.core.permissions import ROLES, common
 from agentops.core.records import now_ms
@@ -17,14 +18,16 @@ from agentops.core.records import now_ms
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from agentops.core.allowance import Allowance
     from agentops.core.ports.storage import Storage
 
+_DAMAGED: Final = "the row of a key is damaged"
 READ_AT_ONCE: Final = 500
 """Rows asked for in one query; databases bound how many values it may hold."""
 
 _COLUMNS: Final = """
-    SELECT k.lookup, k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.rates, k.expires_at,
-           k.revoked_at, k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
+    SELECT k.lookup, k.id, k.prefix, k.hash, k.project, k.owner, k.permissions, k.networks, k.rates, k.llm,
+           k.expires_at, k.revoked_at, k.last_used_at, u.role, u.disabled_at, u.project AS owner_project
     FROM keys k LEFT JOIN users u ON u.id = k.owner
 """
 _BY_ID: Final = text(f"{_COLUMNS} WHERE k.id IN :ids").bindparams(bindparam("ids", expanding=True))
@@ -42,6 +45,7 @@ class Row(NamedTuple):
     permissions: str
     networks: str
     rates: str
+    llm: str
     expires_at: int
     revoked_at: int | None
     last_used_at: int | None
@@ -78,7 +82,16 @@ def identity_of(row: Row) -> Identity | None:
         return None
     rights = _rights(row.permissions, row.role)
     credential = f"{CREDENTIAL}{row.id}"
-    return Identity(row.owner, row.project, rights, credential, row.role, row.ends_at / 1000, _rates(row.rates))
+    return Identity(
+        row.owner,
+        row.project,
+        rights,
+        credential,
+        row.role,
+        row.ends_at / 1000,
+        _rates(row.rates),
+        _allowance(row.llm),
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -94,6 +107,14 @@ def _rates(rates: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
+def _allowance(llm: str) -> Allowance | None:
+    try:
+        return allowance_of(llm)
+    except msgspec.MsgspecError as error:
+        raise ValueError(_DAMAGED) from error
+
+
+@lru_cache(maxsize=4096)
 def allowed_from(networks: str, peer: str | None) -> bool:
     """Whether a peer is in one of these networks, or there are none."""
     listed = [plain_network(network) for network in _texts(networks)]
@@ -104,4 +125,4 @@ def _texts(stored: str) -> list[str]:
     try:
         return msgspec.json.decode(stored, type=list[str])
     except msgspec.MsgspecError as error:
-        raise ValueError("the row of a key is damaged") from error
+        raise ValueError(_DAMAGED) from error

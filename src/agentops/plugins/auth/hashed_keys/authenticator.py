@@ -98,8 +98,8 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     async def withdrawn(self, identities: Collection[Identity]) -> Collection[Identity]:
         """Those whose row, read again, allows something else than it did."""
         ids = {identity.credential.removeprefix(CREDENTIAL) for identity in identities if identity.credential}
-        held = {_without_end(identity) for row in await rows_of(self._storage, ids) if (identity := _now_of(row))}
-        return [identity for identity in identities if _without_end(identity) not in held]
+        held = {_what_opened(identity) for row in await rows_of(self._storage, ids) if (identity := _now_of(row))}
+        return [identity for identity in identities if _what_opened(identity) not in held]
 
     def questions(self, storage: Reads) -> Iterable[Question]:
         yield Question("keys that end", partial(ending, storage, self.settings.prefix))
@@ -123,6 +123,8 @@ def _now_of(row: Row) -> Identity | None:
         return None
 
 
-def _without_end(identity: Identity) -> Identity:
-    """A rotated key ends earlier than it would have; its streams need not end at once."""
-    return replace(identity, expires_at=None)
+def _what_opened(identity: Identity) -> Identity:
+    """All of it that let a stream begin. A rotated key ends earlier than it would have, and one may be allowed other
+    models: neither need end its streams at once.
+    """
+    return replace(identity, expires_at=None, allowance=None)

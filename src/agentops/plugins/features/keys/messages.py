@@ -9,6 +9,7 @@ import msgspec
 
 from agentops.accounts.keys import State
 from agentops.accounts.wanted_key import DAYS_MOST
+from agentops.core.allowance import Allowance
 from agentops.core.limits import RateText
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class WantedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     permissions: list[str] = []
     allowed_ips: list[str] = []
     rate_limits: list[RateText] = []
+    llm: Allowance | None = None
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,17 +42,18 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MadeKey(msgspec.Struct):
-    """The one answer that ever holds the key itself."""
+    """The one answer that ever holds the key itself; `llm` is there if its calls of models are limited."""
 
     api_key: str
     key_id: str
     key_prefix: str
     expires_at: str
     warning: str = WARNING
+    llm: Allowance | msgspec.UnsetType = msgspec.UNSET
 
 
 class ListedKey(msgspec.Struct, omit_defaults=True):
-    """A key as it is listed; `rate_limits` are there if it has some of its own."""
+    """A key as it is listed; `rate_limits` and `llm` are there if it has some of its own."""
 
     key_id: str
     key_name: str
@@ -63,6 +66,7 @@ class ListedKey(msgspec.Struct, omit_defaults=True):
     is_active: bool
     status: State
     rate_limits: list[str] = []
+    llm: Allowance | None = None
 
 
 class ListedKeys(msgspec.Struct):
@@ -90,7 +94,7 @@ rotation_decoder: Final = msgspec.json.Decoder(Rotation)
 
 
 def made(key: Key, text: str) -> MadeKey:
-    return MadeKey(text, key.id, key.shown, iso(key.ends_at))
+    return MadeKey(text, key.id, key.shown, iso(key.ends_at), llm=key.llm or msgspec.UNSET)
 
 
 def listed(keys: Sequence[Key]) -> ListedKeys:
@@ -110,6 +114,7 @@ def _listed(key: Key) -> ListedKey:
         is_active=key.state == "active",
         status=key.state,
         rate_limits=list(key.rates),
+        llm=key.llm,
     )
 
 

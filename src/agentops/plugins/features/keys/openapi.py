@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agentops.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unavailable
-from agentops.core.http.describing import answered, documented, json_example, refused_bodies
+from agentops.core.http.describing import answered, documented, json_example, json_examples, refused_bodies
 from agentops.plugins.features.keys import messages
 
 _MADE: Final = {
@@ -15,6 +15,8 @@ _MADE: Final = {
     "expires_at": "2026-04-01T00:00:00Z",
     "warning": messages.WARNING,
 }
+_PLAIN: Final = {"name": "nightly", "permissions": ["runs:write"]}
+_LIMITED: Final = _PLAIN | {"llm": {"models": ["small", "large"], "requests_per_minute": 60, "budget_day": 5_000_000}}
 _LISTED: Final = {
     "key_id": "9f86d081884c7d65",
     "key_name": "nightly",
@@ -38,7 +40,7 @@ _TOO_MUCH: Final = Forbidden("nobody grants what they do not hold: 'runs:write'"
 
 CREATE: Final = documented(
     "Make a key",
-    requestBody={"content": json_example(messages.WantedKey, {"name": "nightly", "permissions": ["runs:write"]})},
+    requestBody={"content": json_examples(messages.WantedKey, plain=_PLAIN, limited=_LIMITED)},
     responses={"201": answered("The key, shown this once", messages.MadeKey, _MADE)},
     refusals=[
         BadRequest("there is no permission 'runs:raed'", code="unknown_permission", param="permissions"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.ports.model import Model
     from agentops.core.rungs import Rungs
     from agentops.core.vouched import Vouched
 
@@ -68,7 +69,7 @@ class Keys(Feature[KeysSettings]):
         if not self.settings.own_path and not self.settings.administered:
             yield Problem("own_path", "no route is left", "nothing would be served", 'write own_path = "/keys"')
 
-    def check_beside(self, auth: Mapping[str, Authenticator]) -> Iterable[Problem]:
+    def check_beside(self, auth: Mapping[str, Authenticator], models: Mapping[str, Model]) -> Iterable[Problem]:
         yield from unable(auth, MakesKeys, self.settings.auth, "the keys that are made here are for a hashed-keys one")
 
     @asynccontextmanager
@@ -109,9 +110,19 @@ class Keys(Feature[KeysSettings]):
         asked = decode_json(messages.wanted_decoder, await read_json(request))
         if asked.rate_limits:
             self._check_rates(request)
+        if asked.llm is not None:
+            _require_manager(request, "limits of a key's calls of models")
         granter = self._granter(request)
         permissions = asked.permissions or sorted(common(self.settings.default_permissions, granter.permissions))
-        wanted = Wanted(user_id, asked.name, asked.expires_in_days, permissions, asked.allowed_ips, asked.rate_limits)
+        wanted = Wanted(
+            user_id,
+            asked.name,
+            asked.expires_in_days,
+            permissions,
+            asked.allowed_ips,
+            asked.rate_limits,
+            asked.llm,
+        )
         key, text = await self._service.create(origin_of(request), wanted, granter)
         return json_answer(messages.made(key, text), 201)
 
@@ -156,13 +167,17 @@ class Keys(Feature[KeysSettings]):
 
     def _check_rates(self, request: AnyRequest) -> None:
         """They stand in place of the lane's: whoever could give themselves some would not be limited."""
-        if not request.user.may("keys:manage"):
-            raise Forbidden("rate limits of a key need the permission 'keys:manage'", code="beyond_own_rights")
+        _require_manager(request, "rate limits of a key")
         if not self._counts:
             raise BadRequest("nothing counts requests here: this deployment has no [limiter]", param="rate_limits")
 
     def _granter(self, request: AnyRequest) -> Granter:
-        return Granter(request.user.permissions, self._registry)
+        return Granter(request.user.permissions, self._registry, request.user.allowance)
+
+
+def _require_manager(request: AnyRequest, what: str) -> None:
+    if not request.user.may("keys:manage"):
+        raise Forbidden(f"{what} need the permission 'keys:manage'", code="beyond_own_rights")
 
 
 def _require_person(request: AnyRequest) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from agentops.core.http.bodies import decode_json
 from agentops.core.http.gate import ENCODED_SLASH
 from agentops.core.http.paging import is_number
 from agentops.core.records import STATUSES, EventBody, NewEvent, Status, now_ms
+from agentops.core.run_names import checked_run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,9 +58,6 @@ change_decoder: Final = msgspec.json.Decoder(RunChange)
 _one: Final = msgspec.json.Decoder(IncomingEvent)
 _many: Final = msgspec.json.Decoder(list[IncomingEvent])
 
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
-"""U+FFFD stands where a path was not UTF-8, so that many names would become one."""
-
 CLOSING: Final[dict[str, Status]] = {"run.completed": "completed", "run.error": "error", "error": "error"}
 """Events that say of their run how it ended; the dashboard's clients rely on them instead of a PATCH."""
 
@@ -103,15 +100,8 @@ def closing_status(events: Iterable[IncomingEvent]) -> Status | None:
 
 
 def run_name(text: str) -> str:
-    """A run's name as it may be: anything that can be read, in a path or a line of a log."""
-    name = text.replace(ENCODED_SLASH, "/")
-    if not 1 <= len(name) <= 200:
-        raise BadRequest("a run's id has 1 to 200 characters", code="invalid_run_id")
-    if _UNPRINTABLE.search(name):
-        raise BadRequest(
-            "a run's id may not hold control characters, line breaks or what is not UTF-8", code="invalid_run_id"
-        )
-    return name
+    """A run's name out of a path, where a slash in it was encoded."""
+    return checked_run_name(text.replace(ENCODED_SLASH, "/"))
 
 
 def made_name() -> str:

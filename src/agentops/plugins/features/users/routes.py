@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agentops.accounts.users import User
     from agentops.core.identity import Identity
     from agentops.core.ports.auth import Authenticator
+    from agentops.core.ports.model import Model
     from agentops.core.rungs import Rungs
     from agentops.core.vouched import Vouched
 
@@ -76,7 +77,7 @@ class Users(Feature[UsersSettings]):
     def check(self) -> Iterable[Problem]:
         return first_admin.problems(self.settings.first_admin)
 
-    def check_beside(self, auth: Mapping[str, Authenticator]) -> Iterable[Problem]:
+    def check_beside(self, auth: Mapping[str, Authenticator], models: Mapping[str, Model]) -> Iterable[Problem]:
         """An issuer that finds something wrong with itself has said what."""
         wrong = list(unable(auth, SignsIn, self.settings.auth, "whoever signs in is to be given a token"))
         yield from wrong

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from agentops.core.ports.model import ModelFault, ModelLost, Piece, Usage, Whole
+from agentops.core.ports.model import ModelLost, Piece, Usage, Whole
 from agentops.outgoing import as_object, as_objects, json_object, one_line
 from agentops.plugins.models.openai._reading import fault_of, refuse_error, usage_of
 
@@ -53,33 +53,35 @@ class ChatReading:
 
     def __init__(self, secrets: Collection[str], *, shows_usage: bool) -> None:
         self.is_over = False
-        self.fault: ModelFault | None = None
         self._secrets = secrets
         self._shows_usage = shows_usage
         self._begun: set[object] = set()
         self._finished: set[object] = set()
         self._usage: Usage | None = None
 
-    def take(self, event: Event) -> Piece:
+    def take(self, event: Event) -> Iterator[Piece]:
         if event.data == "[DONE]":
-            return self._end()
+            self._end()
+            return
         chunk, line = one_line(event.data)
         refuse_error(chunk.get("error") or event.name == "error", self._secrets)
         text = "".join(text for choice in as_objects(chunk.get("choices")) for text in self._texts(choice))
         usage = _usage(chunk.get("usage"))
         self._usage = usage or self._usage
         is_hidden = usage is not None and not chunk.get("choices") and not self._shows_usage
-        return Piece(b"" if is_hidden else line, usage=usage, text=text)
+        yield Piece(b"" if is_hidden else line, usage=usage, text=text)
 
     def is_whole(self, *, was_cut: bool) -> bool:
         all_finished = bool(self._begun) and self._begun <= self._finished
         return all_finished and not (was_cut and self._usage is None)
 
-    def _end(self) -> Piece:
+    def rest(self) -> tuple[Piece, ...]:
+        return ()
+
+    def _end(self) -> None:
         if not self._begun:
             raise ModelLost("the provider's answer is one without choices")
         self.is_over = True
-        return Piece()
 
     def _texts(self, choice: Mapping[str, Any]) -> Iterator[str]:
         _refuse_failed(choice, self._secrets)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from agentops.core.ports.model import ModelFault, Piece, Usage
+from agentops.core.ports.model import ModelFault, Usage
 from agentops.outgoing import as_object, fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from agentops.outgoing import Event
 
 TOKENS_MOST: Final = 10**12
 """A count above is none."""
@@ -34,21 +33,6 @@ _STATUSES: Final = {
 }
 _NO_STATUS: Final = 502
 """That something failed behind the provider is all that is known."""
-
-
-class Reading(Protocol):
-    """Takes the events of one streamed answer."""
-
-    is_over: bool
-    """Whether the answer has said that it ends here."""
-    fault: ModelFault | None
-    """What to raise when the last piece was handed on."""
-
-    def take(self, event: Event) -> Piece: ...
-
-    def is_whole(self, *, was_cut: bool) -> bool:
-        """Whether nothing is missing, should no more come."""
-        ...
 
 
 def usage_of(said: object, read: str, written: str) -> Usage | None:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from agentops.core.ports.model import ModelFault, ModelLost, Piece, Usage, Whole
+from agentops.core.ports.model import ModelLost, Piece, Usage, Whole
 from agentops.outgoing import as_object, json_object, one_line
 from agentops.plugins.models.openai._reading import fault_of, refuse_error, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from agentops.outgoing import Event
 
@@ -33,10 +33,9 @@ def whole_response(body: bytes, secrets: Collection[str]) -> Whole:
 class ResponsesReading:
     def __init__(self, secrets: Collection[str]) -> None:
         self.is_over = False
-        self.fault: ModelFault | None = None
         self._secrets = secrets
 
-    def take(self, event: Event) -> Piece:
+    def take(self, event: Event) -> Iterator[Piece]:
         if event.data == "[DONE]":
             raise ModelLost("the provider's stream ended before its response did")
         said, line = one_line(event.data)
@@ -48,12 +47,15 @@ class ResponsesReading:
         response = as_object(said.get("response"))
         usage = _usage(response.get("usage"))
         if name == "response.failed":
-            self.fault = fault_of(response.get("error"), self._secrets)
-            return Piece(usage=usage)
-        return Piece(line, name, usage, _text(name, said.get("delta")))
+            yield Piece(usage=usage)
+            raise fault_of(response.get("error"), self._secrets)
+        yield Piece(line, name, usage, _text(name, said.get("delta")))
 
     def is_whole(self, *, was_cut: bool) -> bool:
         return False
+
+    def rest(self) -> tuple[Piece, ...]:
+        return ()
 
 
 def _text(name: str, delta: object) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from typing_extensions import override
 
-from agentops.core.ports.model import Model, ModelFault, ModelLost, Order, Piece, Whole
+from agentops.core.ports.model import ModelFault, ModelLost, Order, Piece, Whole
 from agentops.core.problem import Problem
-from agentops.outgoing import Events, Upstream, error_in, is_refusal, refusal, wrong_settings
+from agentops.outgoing import HttpModel, error_in, pieces_of
 from agentops.plugins.models.openai._chat import (
     ChatReading,
     asks_for_usage,
@@ -17,16 +18,14 @@ from agentops.plugins.models.openai._chat import (
     whole_embeddings,
     with_usage_asked,
 )
-from agentops.plugins.models.openai._reading import Reading, fault_of
+from agentops.plugins.models.openai._reading import fault_of
 from agentops.plugins.models.openai._responses import ResponsesReading, whole_response
 from agentops.plugins.models.openai.settings import OpenAISettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
-    from contextlib import AbstractAsyncContextManager
 
-    from agentops.core.rungs import Rungs
-    from agentops.outgoing import Call, Exchange
+    from agentops.outgoing import Call, Exchange, Reading
 
 _PATHS: Final = {"chat": "/chat/completions", "embeddings": "/embeddings", "responses": "/responses"}
 _WHOLE: Final = {"chat": whole_chat, "embeddings": whole_embeddings, "responses": whole_response}
@@ -39,17 +38,16 @@ _NOT_SPOKEN: Final = 400
 _NOTHING: Final = Piece()
 
 
-class OpenAI(Model[OpenAISettings]):
+class OpenAI(HttpModel[OpenAISettings]):
     """`use = "openai"`."""
 
     def __init__(self, settings: OpenAISettings | None = None, /, **values: Any) -> None:
         super().__init__(settings, **values)
         self.speaks = frozenset(self.settings.speaks)
-        self._upstream: Upstream | None = None
 
     @override
     def check(self) -> Iterator[Problem]:
-        yield from wrong_settings(self.settings)
+        yield from super().check()
         if not self.speaks:
             yield Problem(
                 "speaks",
@@ -59,49 +57,35 @@ class OpenAI(Model[OpenAISettings]):
             )
 
     @override
-    def life(self, rungs: Rungs) -> AbstractAsyncContextManager[object]:
-        self._upstream = Upstream(self.settings)
-        return self._upstream.life()
-
-    @override
     async def answer(self, order: Order) -> Whole:
         async with self._post(order, order.fields) as answer:
             await self._refuse(answer, order)
             body = await answer.whole(self.settings.answer_bytes)
-        return _WHOLE[order.api](body, self._secrets(order))
+        return _WHOLE[order.api](body, self.secrets(order))
 
     @override
     async def stream(self, order: Order) -> AsyncGenerator[Piece]:
         reading: Reading
         fields = order.fields
         if order.api == "chat":
-            reading = ChatReading(self._secrets(order), shows_usage=asks_for_usage(fields))
+            reading = ChatReading(self.secrets(order), shows_usage=asks_for_usage(fields))
             fields = with_usage_asked(fields) if self.settings.asks_usage else fields
         else:
-            reading = ResponsesReading(self._secrets(order))
+            reading = ResponsesReading(self.secrets(order))
         async with self._post(order, fields, streamed=True) as answer:
             await self._refuse(answer, order)
             await self._refuse_unstreamed(answer, order)
-            events = Events()
-            while not reading.is_over and (chunk := await _next(answer, reading)):
-                for event in events.feed(chunk):
-                    piece = reading.take(event)
+            async with aclosing(pieces_of(answer, reading)) as pieces:
+                async for piece in pieces:
                     if piece != _NOTHING:
                         yield piece
-                    if reading.fault is not None:
-                        raise reading.fault
-                    if reading.is_over:
-                        break
-            answer.leave_at_end()
 
     def _post(self, order: Order, fields: Mapping[str, msgspec.Raw], *, streamed: bool = False) -> Call:
         if order.api not in self.speaks or (streamed and order.api not in _STREAMED):
             raise ModelFault(f"this provider cannot be asked for {order.api} in this way", _NOT_SPOKEN)
-        if self._upstream is None:
-            raise RuntimeError("the provider is not started: enter `life()`")
         said = {name: value for name, value in fields.items() if name not in _OURS}
         body = msgspec.json.encode({"model": order.model, **({"stream": True} if streamed else {}), **said})
-        return self._upstream.post(_PATHS[order.api], body, self._headers(order))
+        return self.post(_PATHS[order.api], body, self._headers(order))
 
     def _headers(self, order: Order) -> dict[str, str]:
         key = order.key or self.settings.key
@@ -110,31 +94,14 @@ class OpenAI(Model[OpenAISettings]):
         headers.update({name: value for name, value in order.headers.items() if name.lower() in wanted})
         return headers
 
-    def _secrets(self, order: Order) -> list[str]:
-        secrets = [self.settings.key, order.key, *self.settings.headers.values()]
-        return [secret.reveal() for secret in secrets if secret is not None]
-
     async def _refuse(self, answer: Exchange, order: Order) -> None:
-        if is_refusal(answer):
-            raise await refusal(answer, self._secrets(order), key_is_ours=order.key is None)
+        if (fault := await self.refused(answer, order)) is not None:
+            raise fault
 
     async def _refuse_unstreamed(self, answer: Exchange, order: Order) -> None:
         """What is no stream is an error that was found before there was one."""
         if answer.headers.get("content-type", "").lower().startswith("application/json"):
             said = error_in(await answer.whole(self.settings.answer_bytes))
             if said is not None:
-                raise fault_of(said, self._secrets(order))
+                raise fault_of(said, self.secrets(order))
             raise ModelLost("the provider did not stream its answer")
-
-
-async def _next(answer: Exchange, reading: Reading) -> bytes:
-    """Return some more of the stream; nothing when it ended, with all of the answer there."""
-    try:
-        chunk = await answer.read()
-    except ModelLost:
-        if reading.is_whole(was_cut=True):
-            return b""
-        raise
-    if not chunk and not reading.is_whole(was_cut=False):
-        raise ModelLost("the provider's stream ended before its answer did")
-    return chunk

@@ -10,8 +10,10 @@ as the ids do, and the feed, which goes by those numbers, never turns a run's or
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import re
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,19 +21,21 @@ import asyncpg
 
 from agentops.core.errors import BadRequest, InternalError, Refusal, TooLarge, Unavailable
 from agentops.core.records import StoredEvent, default_title, now_ms
-from agentops.sql.batch import KnownKeys, RunName, RunState, plan, refusal
-from agentops.sql.postgres_server import unavailable
+from agentops.sql.batch import NOTHING, KnownKeys, RunName, RunState, plan, refusal
+from agentops.sql.postgres_server import numbered, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import AsyncGenerator, Generator, Sequence
 
-    from agentops.core.ports.storage import Append, Appended
+    from agentops.core.ports.storage import Append, Appended, Statement
     from agentops.core.records import Status
 
 STORE: Final = "SELECT * FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 NoPart: Final = asyncpg.CheckViolationError
 """The ids have outrun the parts of `events`: one is to be made."""
 _KNOWN: Final = ("known_places", "known_ids", "known_bodies")
+_LOCK: Final = "SELECT pg_advisory_xact_lock(name) FROM unnest($1::bigint[]) AS locks (name)"
+_SOFTLY: Final = "; SET LOCAL synchronous_commit = off"
 
 
 async def append_batch(connection: Any, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
@@ -63,16 +67,73 @@ def _outcome_told(connection: Any) -> Generator[None]:
 
 async def _store_one(connection: Any, append: Append) -> Appended | Refusal:
     try:
-        return (await store(connection, [append]))[0]
+        (answer,) = await store(connection, [append])
     except Exception as error:
         verdict = _refusal_for(error)
         if verdict is None:
             raise
         return verdict
+    return answer
 
 
-async def store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
-    """One trip: all or none of it is stored, and when this returns, it is committed."""
+async def store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+    """All or none of it is stored, and when this returns, it is committed; without statements that is one trip."""
+    if not any(append.statements for append in batch):
+        return await _store_events(connection, batch)
+    of_runs = [append for append in batch if append.is_of_run]
+    async with _transaction(connection, lasting=any(append.lasting for append in batch)):
+        await connection.execute(_LOCK, _locks(batch))
+        stored = iter(await _store_events(connection, of_runs) if of_runs else ())
+        return [await _carry_out(connection, append, next(stored) if append.is_of_run else NOTHING) for append in batch]
+
+
+@asynccontextmanager
+async def _transaction(connection: Any, *, lasting: bool) -> AsyncGenerator[None]:
+    """Rolled back where the connection is going to be used again; the server does so for one that is given up."""
+    await connection.execute("BEGIN" if lasting else "BEGIN" + _SOFTLY)
+    try:
+        yield
+        await connection.execute("COMMIT")
+    except Exception as error:
+        if isinstance(error, NoPart) or _refusal_for(error) is not None:
+            await connection.execute("ROLLBACK")
+        raise
+
+
+def _locks(batch: Sequence[Append]) -> Sequence[int]:
+    """Taken before those of runs, and all instances take them in this order; no row is locked while one is missing."""
+    return sorted({_lock_of_name(name) for append in batch for each in append.statements for name in each.locks})
+
+
+async def _carry_out(connection: Any, append: Append, stored: Appended) -> Appended | Refusal:
+    """Its statements, behind its events. One that refuses is raised, unless there is nothing to take back."""
+    rows: list[Any] = []
+    for position, statement in enumerate(append.statements):
+        returned, changed = await _executed(connection, statement)
+        rows += returned
+        if statement.otherwise is not None and not changed:
+            if position or append.is_of_run:
+                raise statement.otherwise
+            return statement.otherwise
+    return stored._replace(rows=rows) if rows else stored
+
+
+async def _executed(connection: Any, statement: Statement) -> tuple[Sequence[Any], bool]:
+    """What it returned, and whether it changed anything; only one of the driver's two ways tells each."""
+    query = numbered(statement.query)
+    if _returns(query):
+        rows = await connection.fetch(query, *statement.values)
+        return rows, bool(rows)
+    status = await connection.execute(query, *statement.values)
+    return (), not status.endswith(" 0")
+
+
+@cache
+def _returns(query: str) -> bool:
+    return re.search(r"^\s*SELECT\b|\bRETURNING\b", query, re.IGNORECASE) is not None
+
+
+async def _store_events(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
     asked = _asked(batch)
     runs = sorted(asked.statuses, key=lock_of)
     places = {run: place for place, run in enumerate(runs, 1)}
@@ -101,8 +162,16 @@ async def store(connection: Any, batch: Sequence[Append]) -> Sequence[Appended]:
 
 def lock_of(run: RunName) -> int:
     """All instances take the locks of their runs in the order of these, so that none waits in a circle."""
-    name = "\0".join(run).encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(name, digest_size=8, person=b"agentops-run").digest(), signed=True)
+    return _lock("\0".join(run), b"agentops-run")
+
+
+def _lock_of_name(name: str) -> int:
+    return _lock(name, b"agentops-name")
+
+
+def _lock(name: str, person: bytes) -> int:
+    encoded = name.encode(errors="surrogatepass")
+    return int.from_bytes(blake2b(encoded, digest_size=8, person=person).digest(), signed=True)
 
 
 @dataclass(slots=True)
@@ -134,6 +203,8 @@ def _asked(batch: Sequence[Append]) -> _Asked:
 
 def _refusal_for(error: Exception) -> Refusal | None:
     """What an append is told that cannot be stored while others can; nothing for a failure of the whole database."""
+    if isinstance(error, Refusal):
+        return None if isinstance(error, Unavailable) else error
     if isinstance(error, asyncpg.ProgramLimitExceededError):
         return TooLarge("this is larger than the database can hold")
     if isinstance(error, (ValueError, asyncpg.DataError)):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MakeRoom = Callable[[Any, int], Awaitable[None]]
 
-RUNS_AT_ONCE: Final = 200
-"""Runs in one transaction: each is a lock, and the server has room for some thousands over all instances."""
+LOCKS_AT_ONCE: Final = 200
+"""In one transaction; the server has room for some thousands over all instances."""
 GOODBYE_SECONDS: Final = 1.0
 
 
@@ -86,14 +86,15 @@ class Writer:
 
 
 def _in_turns(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
-    """As many of them at once as have no more than `RUNS_AT_ONCE` runs."""
+    """As many of them at once as take no more than `LOCKS_AT_ONCE`, of runs and by name."""
     some: list[Append] = []
-    runs: set[tuple[str, str]] = set()
+    locks: set[tuple[str, ...]] = set()
     for append in batch:
-        runs.add((append.project, append.run))
-        if len(runs) > RUNS_AT_ONCE:
+        own = {(append.project, append.run), *((name,) for each in append.statements for name in each.locks)}
+        locks |= own
+        if some and len(locks) > LOCKS_AT_ONCE:
             yield some
-            some, runs = [], {(append.project, append.run)}
+            some, locks = [], own
         some.append(append)
     if some:
         yield some

@@ -11,7 +11,7 @@ import msgspec
 from agentops.core.errors import BadRequest, InternalError, Refusal, TooLarge
 from agentops.core.records import StoredEvent, default_title, now_ms
 from agentops.plugins.storage.sqlite._connections import roll_back, unavailable
-from agentops.sql.batch import COLUMNS, KnownKeys, RunName, RunState, plan, refusal, wanted_keys
+from agentops.sql.batch import COLUMNS, NOTHING, KnownKeys, RunName, RunState, plan, refusal, wanted_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +52,21 @@ def newest_id(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row is not None else 0
 
 
-def append_batch(connection: sqlite3.Connection, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
-    """Commit all at once; if one cannot be stored, go back and store each by itself."""
+def append_batch(
+    connection: sqlite3.Connection, batch: Sequence[Append], *, waits: bool
+) -> Sequence[Appended | Refusal]:
+    """Commit all at once, and wait for the disk if this connection `waits` and any of it is to last."""
+    if not waits or any(append.lasting for append in batch):
+        return _append(connection, batch)
+    connection.execute("PRAGMA synchronous=normal")
+    try:
+        return _append(connection, batch)
+    finally:
+        connection.execute("PRAGMA synchronous=full")
+
+
+def _append(connection: sqlite3.Connection, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+    """If one cannot be stored, go back and store each by itself."""
     refused = [refusal(append) for append in batch]
     if not any(refused):
         try:
@@ -87,7 +100,7 @@ def _append_each(
 def _store_one(connection: sqlite3.Connection, append: Append) -> Appended | Refusal:
     connection.execute("SAVEPOINT one")
     try:
-        answer: Appended | Refusal = _store(connection, [append])[0]
+        (answer,) = _store(connection, [append])
     except Exception as error:
         verdict = _refusal_for(error)
         if verdict is None:
@@ -98,7 +111,33 @@ def _store_one(connection: sqlite3.Connection, append: Append) -> Appended | Ref
     return answer
 
 
-def _store(connection: sqlite3.Connection, batch: Sequence[Append]) -> Sequence[Appended]:
+def _store(connection: sqlite3.Connection, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+    if not any(append.statements for append in batch):
+        return _store_events(connection, batch)
+    stored = iter(_store_events(connection, [append for append in batch if append.is_of_run]))
+    return [_carry_out(connection, append, next(stored) if append.is_of_run else NOTHING) for append in batch]
+
+
+def _carry_out(connection: sqlite3.Connection, append: Append, stored: Appended) -> Appended | Refusal:
+    """Its statements, behind its events. One that refuses is raised, unless there is nothing to take back."""
+    rows: list[Any] = []
+    for position, (query, values, otherwise, _) in enumerate(append.statements):
+        cursor = connection.execute(query, values)
+        returned = cursor.fetchall()
+        rows += returned
+        if otherwise is not None and not returned and not _changed(connection, cursor):
+            if position or append.is_of_run:
+                raise otherwise
+            return otherwise
+    return stored._replace(rows=rows) if rows else stored
+
+
+def _changed(connection: sqlite3.Connection, cursor: sqlite3.Cursor) -> int:
+    """How many rows; the driver does not count them when a statement begins with `WITH`."""
+    return cursor.rowcount if cursor.rowcount >= 0 else int(connection.execute("SELECT changes()").fetchone()[0])
+
+
+def _store_events(connection: sqlite3.Connection, batch: Sequence[Append]) -> Sequence[Appended]:
     states: dict[RunName, RunState] = {}
     for append in batch:
         name = append.project, append.run
@@ -140,6 +179,8 @@ def _insert_events(connection: sqlite3.Connection, values: list[Any]) -> None:
 
 def _refusal_for(error: BaseException) -> Refusal | None:
     """What an append is told that cannot be stored while others can; nothing for a failure of the whole database."""
+    if isinstance(error, Refusal):
+        return error
     if isinstance(error, UnicodeEncodeError):
         return BadRequest("an event must be text that can be written as UTF-8")
     if isinstance(error, (sqlite3.DataError, OverflowError)):

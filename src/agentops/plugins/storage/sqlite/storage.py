@@ -131,7 +131,7 @@ class Sqlite(SqlStorage[SqliteSettings]):
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
         async with self._writing:
-            outcomes = await self._writer.run(append_batch, batch)
+            outcomes = await self._writer.run(append_batch, batch, waits=self.settings.synchronous == "full")
         self._checkpoints.committed()
         return outcomes
 

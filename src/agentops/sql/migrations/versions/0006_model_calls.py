@@ -23,17 +23,6 @@ _TABLES = (
     )
     """,
     """
-    CREATE TABLE holds (
-        call TEXT NOT NULL,
-        purse TEXT NOT NULL,
-        period BIGINT NOT NULL,
-        amount BIGINT NOT NULL,
-        expires_at BIGINT NOT NULL,
-        PRIMARY KEY (call, purse)
-    )
-    """,
-    "CREATE INDEX holds_by_end ON holds (expires_at)",
-    """
     CREATE TABLE calls (
         id TEXT PRIMARY KEY NOT NULL,
         at BIGINT NOT NULL,
@@ -59,8 +48,24 @@ _TABLES = (
     )
     """,
     "CREATE INDEX calls_by_time ON calls (at)",
+    "ALTER TABLE keys ADD COLUMN llm TEXT NOT NULL DEFAULT '{}'",
+)
+
+_NUMBERED = (
+    """
+    CREATE TABLE holds (
+        id {number},
+        call TEXT NOT NULL,
+        purse TEXT NOT NULL,
+        period BIGINT NOT NULL,
+        amount BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL,
+        UNIQUE (call, purse)
+    )
+    """,
     """
     CREATE TABLE usage (
+        id {number},
         project TEXT NOT NULL,
         day TEXT NOT NULL,
         subject TEXT NOT NULL,
@@ -74,11 +79,12 @@ _TABLES = (
         written BIGINT NOT NULL,
         output BIGINT NOT NULL,
         cost BIGINT NOT NULL,
-        PRIMARY KEY (project, day, subject, credential, model, provider)
+        UNIQUE (project, day, subject, credential, model, provider)
     )
     """,
     """
     CREATE TABLE provider_keys (
+        id {number},
         project TEXT NOT NULL,
         owner TEXT NOT NULL,
         provider TEXT NOT NULL,
@@ -87,15 +93,12 @@ _TABLES = (
         shown TEXT NOT NULL,
         created_at BIGINT NOT NULL,
         last_used_at BIGINT,
-        PRIMARY KEY (project, owner, provider)
+        UNIQUE (project, owner, provider)
     )
     """,
-    "ALTER TABLE keys ADD COLUMN llm TEXT NOT NULL DEFAULT '{}'",
-)
-
-_LEDGER = """
+    """
     CREATE TABLE ledger (
-        id {id},
+        id {once},
         at BIGINT NOT NULL,
         project TEXT NOT NULL,
         subject TEXT NOT NULL,
@@ -106,13 +109,16 @@ _LEDGER = """
         balance_after BIGINT NOT NULL,
         note TEXT NOT NULL
     )
-"""
+    """,
+    "CREATE INDEX ledger_of_subject ON ledger (project, subject, id)",
+)
 
 
 def upgrade() -> None:
     on_postgres = op.get_context().dialect.name == "postgresql"
     for statement in _TABLES:
         op.execute(statement)
-    identity = "BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY" if on_postgres else "INTEGER PRIMARY KEY AUTOINCREMENT"
-    op.execute(_LEDGER.format(id=identity))
-    op.execute("CREATE INDEX ledger_of_subject ON ledger (project, subject, id)")
+    number = "BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY" if on_postgres else "INTEGER PRIMARY KEY"
+    once = number if on_postgres else f"{number} AUTOINCREMENT"
+    for statement in _NUMBERED:
+        op.execute(statement.format(number=number, once=once))

@@ -1,0 +1,120 @@
+"""What a caller asks: its fields as they were sent, and of them the few that the gateway goes by."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from agentops.core.errors import BadRequest
+from agentops.core.http.bodies import decode_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentops.core.ports.model import Api
+
+BYTES_A_TOKEN: Final = 4
+"""Of text, on average; by this a call is counted whose provider does not."""
+IMAGE_TOKENS: Final = 2_000
+"""More than providers count for one; its data are not text."""
+MORE_AT_WORST: Final = 1_000
+"""Tokens that a provider may add of its own, at worst: rules, tools, the frame of a conversation."""
+LONGEST_NAME: Final = 200
+
+PARAMETER_MOST: Final = 100
+DATA_LEAST: Final = 1_000
+
+_CONTENT: Final = frozenset({"messages", "input", "system", "tools", "instructions", "user", "metadata", "prompt"})
+_DATA: Final = re.compile(r"(?:data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]+")
+_Bound = Annotated[int, Meta(ge=1)]
+
+
+class Asked(msgspec.Struct):
+    """What every API has, under one of its names."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+    stream: bool | None = None
+    max_tokens: _Bound | None = None
+    max_completion_tokens: _Bound | None = None
+    max_output_tokens: _Bound | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    temperature: float | None = None
+
+    @property
+    def most_output(self) -> int | None:
+        """The bound that the caller named, of all answers together."""
+        bound = self.max_completion_tokens or self.max_tokens or self.max_output_tokens
+        return None if bound is None else bound * (self.n or 1)
+
+
+_asked: Final = msgspec.json.Decoder(Asked)
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OWN: Final = ("model", "stream", "_metadata")
+
+
+class Question:
+    """One request, read once; `fields` are views of its body."""
+
+    __slots__ = ("api", "asked", "fields", "parameters", "read_at_worst", "read_likely")
+
+    def __init__(self, api: Api, body: bytes) -> None:
+        self.api: Api = api
+        self.asked = decode_json(_asked, body)
+        fields = _fields.decode(body)
+        self.fields: Mapping[str, msgspec.Raw] = {name: raw for name, raw in fields.items() if name not in _OWN}
+        weight = _Weight(self.fields)
+        self.read_likely = weight.in_tokens(BYTES_A_TOKEN)
+        """Tokens that the provider reads, as it most likely counts them."""
+        self.read_at_worst = weight.in_tokens(1) + MORE_AT_WORST
+        """As it counts the densest text there is, one byte a token, and adds what it likes."""
+        self.parameters = {name: raw for name, raw in self.fields.items() if _is_parameter(name, raw)}
+        """What is not content: short and simple values, as an event shows them."""
+        if self.streamed and api == "embeddings":
+            raise BadRequest("embeddings are not streamed", param="stream")
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.asked.stream)
+
+    def let_go(self) -> None:
+        """It has been sent, and is not sent again: its body need not be kept."""
+        self.parameters = {name: msgspec.Raw(bytes(raw)) for name, raw in self.parameters.items()}
+        self.fields = {}
+
+
+class _Weight:
+    """How much there is to read in some JSON: the bytes of its texts, its images, whose data are not text, and ids."""
+
+    __slots__ = ("images", "size", "tokens")
+
+    def __init__(self, fields: Mapping[str, msgspec.Raw]) -> None:
+        self.size = self.images = self.tokens = 0
+        for name, raw in fields.items():
+            if name in _CONTENT:
+                self._add(msgspec.json.decode(raw))
+
+    def in_tokens(self, bytes_a_token: int) -> int:
+        return -(-self.size // bytes_a_token) + self.images * IMAGE_TOKENS + self.tokens
+
+    def _add(self, value: Any) -> None:
+        if isinstance(value, str):
+            if len(value) > DATA_LEAST and _DATA.fullmatch(value):
+                self.images += 1
+            else:
+                self.size += len(value) if value.isascii() else len(value.encode())
+        elif isinstance(value, dict):
+            self.tokens += 1
+            for inner in value.values():  # pyright: ignore[reportUnknownVariableType]
+                self._add(inner)
+        elif isinstance(value, list):
+            for inner in value:  # pyright: ignore[reportUnknownVariableType]
+                self._add(inner)
+        elif value is not None:
+            self.tokens += 1
+
+
+def _is_parameter(name: str, raw: msgspec.Raw) -> bool:
+    return name not in _CONTENT and len(memoryview(raw)) <= PARAMETER_MOST

@@ -1,0 +1,102 @@
+"""One call: what was asked by whom, and what has come of it by now."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from agentops.core.ports.model import ModelFault, Usage
+from agentops.core.records import now_ms
+from agentops.plugins.features.gateway.asked import BYTES_A_TOKEN
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping, Sequence
+
+    from agentops.core.identity import Identity
+    from agentops.core.secret import Secret
+    from agentops.plugins.features.gateway.asked import Question
+    from agentops.plugins.features.gateway.limits import Limit
+    from agentops.plugins.features.gateway.prices import Price
+    from agentops.plugins.features.gateway.settings import Content, TargetSettings
+
+Outcome = Literal["ok", "failed", "cut", "left"]
+"""`cut` had begun to answer; `left` was ended by its caller, or by a server that stops."""
+
+
+class Failure(NamedTuple):
+    """A try that failed."""
+
+    at: int
+    provider: str
+    status: int | None
+    message: str
+
+    def told(self) -> dict[str, Any]:
+        return {"provider": self.provider, "status": self.status, "message": self.message}
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """Made by the routes, carried out by `Calls`."""
+
+    question: Question
+    identity: Identity
+    content: Content
+    run: str
+    targets: Sequence[TargetSettings]
+    headers: Mapping[str, str]
+    until: float
+    """When it has to be over, by the monotonic clock."""
+    id: str = field(default_factory=lambda: f"{now_ms():011x}{secrets.token_hex(10)}")
+    at: int = field(default_factory=now_ms)
+    limits: Sequence[Limit] = ()
+    own_keys: dict[str, Secret] = field(default_factory=dict["str", "Secret"])
+    provider: str = ""
+    target: str = ""
+    price: Price | None = None
+    own_key: bool = False
+    from_cache: bool = False
+    tries: int = 0
+    failures: list[Failure] = field(default_factory=list[Failure])
+    outcome: Outcome = "failed"
+    counted: Usage | None = None
+    """What the provider counted."""
+    wrote: int = 0
+    """Bytes of text that came."""
+    answer: bytes = b""
+    texts: list[str] = field(default_factory=list[str])
+    """What came, if it is kept: at once, or bit by bit."""
+    first_ms: int | None = None
+    ended_at: int = 0
+    asking_told: asyncio.Future[bool] | None = None
+    """Whether the run was told that it began; nothing while it need not be told yet."""
+    remaining: int | None = None
+    """Of the credits, or the budget that has least, once it is settled."""
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider counted, or would have; nothing for one that never began to answer."""
+        if self.outcome == "ok" and self.counted is not None:
+            return self.counted
+        if self.first_ms is None:
+            return Usage()
+        known = self.counted or Usage(input=self.question.read_likely)
+        output = max(known.output, -(-self.wrote // BYTES_A_TOKEN))
+        return known._replace(output=output, estimated=True)
+
+    @property
+    def cost(self) -> int:
+        if self.own_key or self.from_cache or self.price is None:
+            return 0
+        return self.price.cost(self.usage)
+
+    def began(self) -> None:
+        if self.first_ms is None:
+            self.first_ms = now_ms() - self.at
+
+    def failed(self, error: Exception) -> None:
+        status = error.status if isinstance(error, ModelFault) else None
+        message = error.message if isinstance(error, ModelFault) else type(error).__name__
+        self.failures.append(Failure(now_ms(), self.provider, status, message[:500]))

@@ -1,0 +1,91 @@
+"""A streamed answer on its way: each piece is written when it comes, and the end when the call is settled."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Response
+
+from agentops.core.error_styles import render
+from agentops.core.http.gate import context_of
+from agentops.plugins.features.gateway.faults import refusal_for, style_of
+from agentops.plugins.features.gateway.presence import Ended
+
+if TYPE_CHECKING:
+    from agentops.core.http.asgi import Receive, Scope, Send
+    from agentops.core.ports.model import Api, Piece
+    from agentops.plugins.features.gateway.call import Call
+    from agentops.plugins.features.gateway.calls import Calls, Pieces
+    from agentops.plugins.features.gateway.presence import Presence
+
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+_DONE: Final = b"data: [DONE]\n\n"
+_ERROR_EVENTS: Final[frozenset[Api]] = frozenset({"messages", "responses"})
+"""APIs whose events have names."""
+
+
+class RelayedStream(Response[bytes]):
+    """Takes over once the provider has begun to answer."""
+
+    def __init__(self, calls: Calls, call: Call, pieces: Pieces, presence: Presence) -> None:
+        self._calls = calls
+        self._call = call
+        self._pieces = pieces
+        self._presence = presence
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> RelayedStream:  # type: ignore[override]
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context, call = context_of(scope), self._call
+        watched = context.vouched.watch(scope["auth"], scope["user"], lambda: self._presence.end("revoked"))
+        try:
+            with self._presence:
+                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                last = await self._relayed(send)
+                await send({"type": "http.response.body", "body": last, "more_body": False})
+        except Ended as ended:
+            if ended.reason == "left":
+                context.signals.event(
+                    f"{context.lane.name + '.' if context.lane else ''}{_OPERATION}.sse_client_closed"
+                )
+            else:
+                with suppress(Exception):
+                    await send({"type": "http.response.body", "body": _said(call, ended, context.request_id)})
+        finally:
+            context.vouched.forget(watched)
+            self._presence.close()
+
+    async def _relayed(self, send: Send) -> bytes:
+        """Write all but the end of it, which is returned: by then the call is settled."""
+        api = self._call.question.api
+        try:
+            async with aclosing(self._calls.rest(self._call, self._pieces)) as pieces:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": _frame(piece), "more_body": True})
+        except Ended:
+            raise
+        except Exception as error:  # noqa: BLE001 - the status has been sent: what went wrong is said in the stream
+            return _said(self._call, error, "")
+        return _DONE if api == "chat" else b""
+
+
+def _frame(piece: Piece) -> bytes:
+    if piece.event:
+        return b"event: %b\ndata: %b\n\n" % (piece.event.encode(), piece.data)
+    return b"data: %b\n\n" % piece.data
+
+
+def _said(call: Call, error: Exception, request_id: str) -> bytes:
+    """An error in the words of the API, as clients of it expect one in a stream that has begun."""
+    api = call.question.api
+    said = render(style_of(api), refusal_for(error, call), request_id)
+    return b"event: error\ndata: %b\n\n" % said if api in _ERROR_EVENTS else b"data: %b\n\n" % said
+
+
+_OPERATION: Final = "draft"
