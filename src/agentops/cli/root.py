@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "schema": "Print the JSON Schema of configuration files.",
     "users": "Make and change the users who sign in with a password.",
     "keys": "Make, revoke and replace API keys.",
+    "credits": "Grant credits for calls of models, and show what became of them.",
     "audit": "Read the audit trail.",
     "tail": "Print the events of a run, and follow it live.",
     "export": "Write runs and events as NDJSON.",
