@@ -122,7 +122,7 @@ def _redacted(value: Any) -> Any:
             value = pattern.sub(stand_in, value)
         return value
     if isinstance(value, list):
-        return [_redacted(each) for each in value]
+        return [_redacted(each) for each in cast("list[Any]", value)]  # type: ignore[redundant-cast]
     if isinstance(value, dict):
         return {_redacted(name): _redacted(each) for name, each in cast("dict[str, Any]", value).items()}
     return value
