@@ -44,7 +44,8 @@ class Keeping(Fixture):
 
 async def ask(gate: Gated, method: str, path: str = KEYS, name: str = "alice", **body: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {name}"}
-    return await gate.server.client.request(method, path, headers=headers, **({"json": body} if body else {}))
+    sent: dict[str, Any] = {"json": body} if body else {}
+    return await gate.server.client.request(method, path, headers=headers, **sent)
 
 
 async def stored(gate: Gated, key: str = KEY, provider: str = "echo", name: str = "alice") -> dict[str, Any]:

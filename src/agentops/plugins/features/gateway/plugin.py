@@ -82,8 +82,10 @@ class Gateway(Feature[GatewaySettings]):
         calls = Calls(
             rungs.models, rungs.retry if rungs.has("retry") else None, prices, cache, settling=settling, signals=signals
         )
-        desk = Desk(settings, rungs.models, prices, till, None)
+        desk = Desk(settings, rungs.models, prices, till, own_keys)
         self._serving = Serving(desk, calls, settling, Room(settings.bytes_in_flight, signals), settings.call_seconds)
+        if own_keys is not None:
+            self._safe = Safe(own_keys, rungs.models.keys())
         self._figures = Figures(settings.models, till, with_credits=settings.credits is not None)
         async with till.life():
             silence = rungs.draining.tell(self._serving.drain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agentops.core.errors import Refusal, Unavailable
@@ -44,7 +45,7 @@ class Settling:
         call.ended(outcome)
         record = _record_of(call)
         spends = spends_of(call.limits, call.cost, call.usage.input + call.usage.output)
-        events = await self._events_of(call)
+        events = self._events_of(call)
         try:
             call.remaining = await self._settled(record, spends, events)
         except Unavailable:
@@ -52,7 +53,17 @@ class Settling:
         except Refusal as refusal:
             self._signals.event("llm.not_recorded", "warning", call=call.id, reason=refusal.message)
             call.remaining = await self._settled(record, spends, [])
+        await self._note_own_key(call)
         self._tell(call)
+
+    async def _note_own_key(self, call: Call) -> None:
+        """When it was used last; to know it is worth no wait for the disk, and no failure."""
+        if self._own_keys is None or not call.own_key:
+            return
+        used = self._own_keys.used(call.identity.project, call.identity.subject, call.provider)
+        if used:
+            with suppress(Refusal):
+                await self._events.change(used, lasting=False)
 
     async def _told(self, call: Call) -> bool:
         try:
@@ -68,10 +79,12 @@ class Settling:
         left = {purse: size - spent for purse, _, size, spent in rows if is_money(purse)}
         return next((left[purse] for purse in left if whose_credits(purse)), min(left.values(), default=None))
 
-    async def _events_of(self, call: Call) -> list[NewEvent]:
+    def _events_of(self, call: Call) -> list[NewEvent]:
+        """What is told while it lasts stands before this in the queue."""
         if not self._record:
             return []
-        is_told = call.asking_told is not None and await call.asking_told
+        told = call.asking_told
+        is_told = told is not None and not (told.done() and not told.result())
         return [*(() if is_told else (asked_event(call),)), *ended_events(call)]
 
     def _tell(self, call: Call) -> None:
