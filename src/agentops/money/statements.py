@@ -61,9 +61,6 @@ _GIVE_BACK_CLAIMED: Final = f"""
 """  # noqa: S608 - as above
 _FORGET: Final = "DELETE FROM holds WHERE call = ?"
 _FORGET_CLAIMED: Final = f"DELETE FROM holds WHERE call = ? AND expires_at = {_CLAIMED}"  # noqa: S608 - as above
-_USED_UP: Final = """
-    SELECT id, size FROM purses WHERE id = ? AND period = ? AND spent >= size AND spent - CAST(? AS BIGINT) < size
-"""
 _RECORD: Final = """
     INSERT INTO calls (
         id, at, project, subject, credential, api, model, provider, target, outcome, input, cached, written, output,
@@ -145,11 +142,14 @@ def settle(record: CallRecord, held: Mapping[str, Held], spends: Mapping[str, in
         for purse, (period, _) in held.items():
             values += (purse, record.id, purse, period, spends.get(purse, 0), record.id, purse)
         statements += (Statement(_spend(len(held)), values), Statement(_FORGET, (record.id,)))
+    used: list[str | int | None] = []
     for purse, spent in spends.items():
         if spent and is_money(purse):
             if purse.startswith(CREDITS):
                 statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
-            statements.append(Statement(_USED_UP, (purse, held[purse].period, spent)))
+            used += (purse, held[purse].period, spent)
+    if used:
+        statements.append(Statement(_used_up(len(used) // 3), used))
     return statements
 
 
@@ -193,6 +193,13 @@ def _entered(
 
 def _marks(count: int) -> str:
     return ", ".join("?" * count)
+
+
+@cache
+def _used_up(count: int) -> str:
+    """Those of so many purses that had room before this was spent of them, and have none now."""
+    one = f"SELECT id, size FROM purses WHERE id = ? AND period = ? AND spent >= size AND spent - {_BIG} < size"  # noqa: S608
+    return " UNION ALL ".join([one] * count)
 
 
 @cache
