@@ -25,7 +25,7 @@ def page() -> str:
     rows = [(str(each.status), f"`{each.code}`", each.title, f"`{each.__name__}`", first_line(each)) for each in known]
     return (
         "# Errors\n\nA code is chosen once, where the error is raised; each lane renders it in its own style "
-        f"({', '.join(f'`{style}`' for style in get_args(ErrorStyle))}). Below some paths a feature says which: whoever "
-        "serves another system's API answers in that system's words.\n\n"
+        f"({', '.join(f'`{style}`' for style in get_args(ErrorStyle))}). Below some paths a feature says which: "
+        "whoever serves another system's API answers in that system's words.\n\n"
         + table(("status", "code", "title", "raised as", "means"), rows)
     )

@@ -40,14 +40,15 @@ ACCOUNTS = """
     INSERT INTO audit (at, project, lane, actor, action, target, outcome, reason, details)
         VALUES (2, 'default', 'cli', 'me', 'user.create', 'b', 'ok', '', '{}');
     INSERT INTO provider_keys VALUES (3, 'default', 'b', 'openai', 'r', 'sealed', '…abc', 1, NULL);
-    INSERT INTO purses VALUES ('credits:default/b', 0, 900, 30, 7, 'pro'), ('key:k:day', 20, 50, 0, 0, NULL);
+    INSERT INTO purses VALUES ('credits:default/b', 0, 900, 30, 7, 'pro'),
+        ('key:k:day', 20, 50, 0, 0, NULL);
     INSERT INTO holds VALUES (8, 'c2', 'credits:default/b', 0, 7, 99);
     INSERT INTO calls VALUES ('c1', 1, 'default', 'b', 'key:k', 'chat', 'm', 'openai', 'm-1', 'ok', 1, 2, 3, 4, 0, 30,
         0, 1, NULL, 5, 'one');
     INSERT INTO usage VALUES (2, 'default', '2026-01-01', 'b', 'key:k', 'm', 'openai', 1, 0, 1, 2, 3, 4, 30);
     INSERT INTO ledger (at, project, subject, kind, call, amount, balance_before, balance_after, note)
-        VALUES (1, 'default', 'b', 'grant', NULL, 900, 0, 900, 'n'),
-            (2, 'default', 'b', 'call', 'c1', -30, 900, 870, '');
+        VALUES (1, 'default', 'b', 'grant', NULL, 900, 0, 900, ''),
+        (2, 'default', 'b', 'call', 'c1', -30, 900, 870, '');
     INSERT INTO marks VALUES (4, 100), (9, 200), (9, 300);
     UPDATE runs SET status = 'error', ended_at = 7 WHERE name = 'one';
     DELETE FROM audit WHERE id = 2;

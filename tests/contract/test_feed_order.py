@@ -43,7 +43,8 @@ class HeldAppend:
             await self.connection.execute("SELECT pg_advisory_xact_lock($1)", lock)
 
     async def store(self) -> list[int]:
-        return [event for appended in await _append.store(self.connection, self.batch) for event in appended.ids]
+        stored = await _append.store(self.connection, self.batch)
+        return [event for appended in stored if isinstance(appended, Appended) for event in appended.ids]
 
     async def commit(self) -> None:
         await self.connection.execute("COMMIT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,12 +30,13 @@ class TestOpenAI(ModelContract):
     def under_way(self, provider: FakeProvider) -> Callable[[], int]:
         return lambda: provider.under_way
 
-    @pytest_asyncio.fixture
-    async def unreachable(self) -> OpenAI:
-        """Somebody was there, and is no longer."""
-        async with FakeProvider() as gone:
-            url = gone.openai_url
-        return OpenAI(base_url=url)
+    @pytest.fixture
+    def unreachable(self) -> OpenAI:
+        """At a port that nobody listens at."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            port: int = taken.getsockname()[1]
+        return OpenAI(base_url=f"http://127.0.0.1:{port}/v1")
 
 
 class TestOnlyChat(TestOpenAI):

@@ -7,15 +7,9 @@ import socket
 import ssl
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from agentops import Kit, Lane, Secret
 from agentops.core.ports.tracing import EndedSpan
@@ -31,6 +25,7 @@ from agentops.plugins.telemetry.otlp._sending import BATCH
 from agentops.testing.server import serving
 from agentops.testing.telemetry import TelemetryContract
 from tests.contract.collecting import OK, Collector, collecting, values_of
+from tests.core.certificates import self_signed
 from tests.core.parts import Kept, storage_in, until
 from tests.core.tracing_parts import CALLER, TRACE
 
@@ -413,20 +408,6 @@ async def test_a_request_waits_for_no_collector(
         async with asyncio.timeout(5):
             assert (await server.client.post("/api/runs/r/events", json={"type": "a"})).status_code == 201
     assert capfd.readouterr() == ("", "")
-
-
-def self_signed(folder: Path) -> Path:
-    """A key and a certificate for `localhost` in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = folder / "localhost.pem"
-    path.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    return path
 
 
 async def test_over_tls_the_certificate_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentops.core.ports.storage import Append
+from agentops.core.ports.storage import Append, Appended
 from agentops.core.records import NewEvent
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
@@ -89,6 +89,7 @@ async def test_an_append_to_postgres_finds_each_run_and_each_key_by_an_index(pos
                 before = await connection.fetchval(looked_at)
                 keyed = [NewEvent("{}", "key-3"), NewEvent("{}", "new")]
                 (appended,) = await postgres_append.store(connection, [Append("p", "run-7-7", keyed)])
+                assert isinstance(appended, Appended)
                 assert list(appended.repeats) == [0]
                 assert await connection.fetchval(looked_at) - before < 10
                 await connection.execute("ROLLBACK")

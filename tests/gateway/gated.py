@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import anthropic
 import openai
 
 from agentops import Authenticator, Caller, Identity, Kit, Lane, NoSettings
+from agentops.core.signals import REQUEST
 from agentops.plugins.features.gateway import Gateway
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.models.fixture import Fixture
@@ -40,8 +42,8 @@ class Who(Authenticator[NoSettings]):
         self.known: dict[str, Identity] = {}
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        name = (caller.header("authorization") or "").removeprefix("Bearer ")
-        return self.known.get(name)
+        name = (caller.header("authorization") or "").removeprefix("Bearer ") or caller.header("x-api-key")
+        return self.known.get(name or "")
 
 
 @dataclass(slots=True)
@@ -58,10 +60,26 @@ class Gated:
         self.who.known[name] = Identity(name, project, frozenset({"*"}), credential=f"key:{name}", allowance=allowance)
         return self
 
-    def client(self, name: str = "alice", **options: Any) -> openai.AsyncOpenAI:
-        made = openai.AsyncOpenAI(base_url=f"{self.server.url}/api/llm", api_key=name, max_retries=0, **options)
+    def client(self, name: str = "alice", *, max_retries: int = 0) -> openai.AsyncOpenAI:
+        made = openai.AsyncOpenAI(base_url=f"{self.server.url}/api/llm", api_key=name, max_retries=max_retries)
         self.made.append(made)
         return made
+
+    def anthropic_client(self, name: str = "alice", *, by_token: bool = False) -> anthropic.AsyncAnthropic:
+        """It sends what it knows the caller by as `x-api-key`, or as a bearer token."""
+        made = anthropic.AsyncAnthropic(
+            base_url=f"{self.server.url}/api/llm",
+            api_key=None if by_token else name,
+            auth_token=name if by_token else None,
+            max_retries=0,
+        )
+        self.made.append(made)
+        return made
+
+    @property
+    def served(self) -> int:
+        """How many requests have been answered."""
+        return len(self.told.named(REQUEST))
 
     async def chat(self, name: str = "alice", text: str = "hello", **fields: Any) -> httpx.Response:
         body = {"model": "small", "messages": [{"role": "user", "content": text}], **fields}

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agentops.outgoing.place import Place
 from agentops.plugins.features.webhooks import posting
 from agentops.plugins.features.webhooks.posting import NotSent, post
-from agentops.plugins.features.webhooks.targets import Place, Target
+from agentops.plugins.features.webhooks.targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agentops.core.errors import Conflict
 from agentops.core.ports.storage import Statement
 from agentops.core.records import now_ms
-from agentops.money.purses import CREDITS, day_named, is_money, whose_credits
+from agentops.money.purses import CREDITS, day_named, whose_credits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,7 +134,7 @@ def sweep(call: str, purses: Sequence[str], now: int) -> Sequence[Statement]:
 def settle(record: CallRecord, held: Mapping[str, Held], spends: Mapping[str, int]) -> Sequence[Statement]:
     """Record the call, spend what it used and give back what it held; refused when that was done before.
 
-    Returns the name and the size of each purse of money that it has used up.
+    Returns how each purse stands then: its name, its period, its size and what is spent of it.
     """
     statements = [Statement(_RECORD, record, AlreadySettled("this call is settled"), [*held]), _counted(record)]
     if held:
@@ -142,14 +142,9 @@ def settle(record: CallRecord, held: Mapping[str, Held], spends: Mapping[str, in
         for purse, (period, _) in held.items():
             values += (purse, record.id, purse, period, spends.get(purse, 0), record.id, purse)
         statements += (Statement(_spend(len(held)), values), Statement(_FORGET, (record.id,)))
-    used: list[str | int | None] = []
     for purse, spent in spends.items():
-        if spent and is_money(purse):
-            if purse.startswith(CREDITS):
-                statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
-            used += (purse, held[purse].period, spent)
-    if used:
-        statements.append(Statement(_used_up(len(used) // 3), used))
+        if spent and purse.startswith(CREDITS):
+            statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
     return statements
 
 
@@ -193,13 +188,6 @@ def _entered(
 
 def _marks(count: int) -> str:
     return ", ".join("?" * count)
-
-
-@cache
-def _used_up(count: int) -> str:
-    """Those of so many purses that had room before this was spent of them, and have none now."""
-    one = f"SELECT id, size FROM purses WHERE id = ? AND period = ? AND spent >= size AND spent - {_BIG} < size"  # noqa: S608
-    return " UNION ALL ".join([one] * count)
 
 
 @cache
@@ -250,4 +238,5 @@ def _spend(count: int) -> str:
         ON CONFLICT (id) DO UPDATE SET
             held = purses.held - excluded.held,
             spent = purses.spent + CASE WHEN purses.period = excluded.period THEN excluded.spent ELSE 0 END
+        RETURNING id, period, size, spent
     """  # noqa: S608 - as above

@@ -74,6 +74,7 @@ class Exchange:
         self._may_stay = True
         self._ends_with_connection = False
         self._is_left = False
+        self._is_clock_late = False
         self._wrong = ""
         self._error: ModelLost | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -149,6 +150,10 @@ class Exchange:
         elif self._wrong:
             self._give_up(ModelLost(f"the provider's answer was refused: {self._wrong}"))
             return
+        elif self._is_clock_late:
+            self._is_clock_late = False
+            self._timer.cancel()
+            self._look_at_clock()
         if self._is_left and (self._is_complete or self._body):
             self._end()
         self._wake()
@@ -221,6 +226,7 @@ class Exchange:
             self._wrong = "it is compressed, which was not asked for"
         else:
             self.status = status
+            self._is_clock_late = self._limits.idle < self._limits.first_byte
             has_length = coding is not None or "content-length" in self.headers
             self._ends_with_connection = not has_length and status not in _WITHOUT_BODY
 

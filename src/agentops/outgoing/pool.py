@@ -48,9 +48,11 @@ class Pool:
         self._connecting += 1
         try:
             connection = await self._connect()
-        finally:
+        except BaseException:
             self._connecting -= 1
             self._let_in()
+            raise
+        self._connecting -= 1
         self._taken.add(connection)
         return connection
 

@@ -23,6 +23,7 @@ from agentops.testing.provider._sending import Sending, answer_whole, error_of
 from agentops.testing.provider.faults import SOUND, Fault
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -66,11 +67,12 @@ class FakeProvider:
         always: Fault = SOUND,
         keeps_requests: bool = True,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`reply` is said to everything; without one, what was asked is quoted.
 
         `usage` is what each answer is said to have used. With a `key`, requests with any other are refused. A server
-        for a benchmark had better not keep its requests.
+        for a benchmark had better not keep its requests. With `tls` it is at `localhost`.
         """
         self.reply = reply
         self.usage = usage
@@ -87,6 +89,7 @@ class FakeProvider:
         self.under_way = 0
         self._keeps_requests = keeps_requests
         self._port = port
+        self._tls = tls
         self._count = 0
         self._faults: deque[Fault] = deque()
         self._lines: set[Line] = set()
@@ -96,7 +99,9 @@ class FakeProvider:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Line(self._serve, self._opened), "127.0.0.1", self._port)
+        self._server = await loop.create_server(
+            lambda: Line(self._serve, self._opened), "127.0.0.1", self._port, ssl=self._tls
+        )
         self._port = int(self._server.sockets[0].getsockname()[1])
         return self
 
@@ -112,7 +117,7 @@ class FakeProvider:
     @property
     def url(self) -> str:
         """What Anthropic's clients take as their base URL."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._port}" if self._tls is None else f"https://localhost:{self._port}"
 
     @property
     def openai_url(self) -> str:
@@ -176,7 +181,7 @@ class FakeProvider:
             self._changed.set()
 
     async def _answer(self, asked: Asked, request: Request, line: Line) -> None:
-        fault = self._fault_of(request)
+        fault, held = self._fault_of(request), self._held
         if fault.raw is not None:
             line.raw(fault.raw)
             if not fault.raw_stays:
@@ -185,12 +190,12 @@ class FakeProvider:
         await asyncio.sleep(fault.first_byte_seconds)
         streamed = request.fields.get("stream") is True
         if fault.then == "hold" and (not streamed or fault.after == 0):
-            await self._held.wait()
+            await held.wait()
         status, said = self._judged(request, fault)
         if said is None:
             question = Question(dict(request.fields), self._count, self.reply, self.usage)
             reply = _ANSWERS[asked.path](question)
-            sending = Sending(line, fault, question, asked.path, self._held.wait)
+            sending = Sending(line, fault, question, asked.path, held.wait)
             await (sending.stream(reply) if streamed else sending.whole(reply))
         else:
             answer_whole(line, status, said, fault)

@@ -35,7 +35,6 @@ _OF_THE_KEY: Final = ("openai-organization", "openai-project")
 """They say whose account pays, so they are for the caller to say only of a key of the caller's own."""
 _OURS: Final = frozenset({"model", "stream"})
 _NOT_SPOKEN: Final = 400
-_NOTHING: Final = Piece()
 
 
 class OpenAI(HttpModel[OpenAISettings]):
@@ -77,8 +76,7 @@ class OpenAI(HttpModel[OpenAISettings]):
             await self._refuse_unstreamed(answer, order)
             async with aclosing(pieces_of(answer, reading)) as pieces:
                 async for piece in pieces:
-                    if piece != _NOTHING:
-                        yield piece
+                    yield piece
 
     def _post(self, order: Order, fields: Mapping[str, msgspec.Raw], *, streamed: bool = False) -> Call:
         if order.api not in self.speaks or (streamed and order.api not in _STREAMED):
