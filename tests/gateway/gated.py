@@ -19,11 +19,12 @@ from agentops.testing.server import serving
 from tests.core.parts import Kept, storage_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import httpx
 
     from agentops.core.allowance import Allowance
+    from agentops.core.ports.feature import Feature
     from agentops.core.ports.model import Model
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
@@ -102,13 +103,14 @@ async def gated(
     targets: list[dict[str, Any]] | None = None,
     retry: Retry[Any] | None = None,
     price: Mapping[str, int] = PRICE,
+    beside: Sequence[Feature[Any]] = (),
     **settings: Any,
 ) -> AsyncGenerator[Gated]:
     """Serve the model `small` of these providers, each for the same price; else of one that says things back."""
     providers = models or {"echo": Fixture()}
     asked = targets or [{"provider": provider} for provider in providers]
     prices = [{"provider": target["provider"], "model": target.get("model", "small"), **price} for target in asked]
-    gateway = Gateway(models={"small": {"targets": asked}}, prices=prices, **settings)
+    gateway = Gateway(**{"models": {"small": {"targets": asked}}, "prices": prices, **settings})
     who, told = Who(), Kept()
     kit = Kit(
         storage=storage_in(storage) if isinstance(storage, Path) else storage,
@@ -116,7 +118,7 @@ async def gated(
         retry=retry,
         telemetry={"kept": told},
         auth={"who": who},
-        lanes=[Lane("/api", auth=["who"], serve=[gateway, Runs()], errors="detail")],
+        lanes=[Lane("/api", auth=["who"], serve=[gateway, Runs(), *beside], errors="detail")],
     )
     async with serving(kit) as server:
         gate = Gated(server, kit, who, told).let_in("alice")

@@ -119,6 +119,12 @@ class TestWhatIsSent:
         assert "openai-organization" not in ours
         assert "x-other" not in theirs
 
+    async def test_a_key_goes_where_the_provider_looks_for_it(self, provider: FakeProvider) -> None:
+        async with reaching(provider, key_header="api-key") as model:
+            await model.answer(chat("hello")._replace(key=Secret(THEIRS)))
+        assert provider.requests[0].headers["api-key"] == THEIRS
+        assert "authorization" not in provider.requests[0].headers
+
     async def test_a_key_that_is_a_header_more_is_not_sent(self, provider: FakeProvider, model: OpenAI) -> None:
         with pytest.raises(ModelFault) as refused:
             await model.answer(chat("hello")._replace(key=Secret("a\r\nX-Admin: 1")))

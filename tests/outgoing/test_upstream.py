@@ -111,6 +111,31 @@ async def test_whoever_leaves_the_line_takes_nobodys_turn(provider: FakeProvider
         await ask(upstream)
 
 
+async def test_who_waits_when_it_ends_is_told_at_once(provider: FakeProvider) -> None:
+    provider.always = HELD
+    async with reaching(provider, connections=1) as upstream:
+        calls = [asyncio.create_task(ask(upstream)) for _ in range(3)]
+        await provider.received(1)
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(outcome, ModelLost) for outcome in outcomes)
+    assert len(provider.requests) == 1
+
+
+async def test_a_request_is_not_kept_while_its_answer_is_awaited(provider: FakeProvider) -> None:
+    """Unless it may have to be sent again, until its answer begins."""
+    async with reaching(provider) as upstream:
+        provider.fail(HELD, Fault(), Fault(then="hold", after=1))
+        first = upstream.post(PATH, BODY, {})
+        asking = asyncio.create_task(first.__aenter__())
+        await provider.received(1)
+        assert first._request == []
+        provider.release()
+        (await asking).leave()
+        await ask(upstream)
+        async with (again := upstream.post(PATH, STREAMED, {})):
+            assert again._request == []
+
+
 async def test_a_connection_that_was_closed_while_it_rested_is_made_anew(provider: FakeProvider) -> None:
     async with reaching(provider) as upstream:
         await ask(upstream)
@@ -280,7 +305,7 @@ def test_a_base_url_that_is_none_is_a_problem(url: str) -> None:
     assert "key" not in problem.what
 
 
-@pytest.mark.parametrize("name", ["host", "Content-Length", "accept-encoding", "a b", ""])
+@pytest.mark.parametrize("name", ["host", "Content-Length", "accept-encoding", "Authorization", "api-key", "a b", ""])
 def test_headers_that_are_ours_are_a_problem(name: str) -> None:
     (problem,) = wrong_settings(ProviderSettings(base_url="https://x", headers={name: Secret("hidden-1")}))
     assert "hidden-1" not in str(problem)

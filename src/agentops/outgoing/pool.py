@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 REST_MOST: Final = 30.0
 """Seconds. Many a provider closes what rests for a minute."""
 
+_CLOSED: Final = "the server stops, and asks nobody any more"
+
 
 class Pool:
     def __init__(self, connect: Callable[[], Awaitable[Connection]], most: int, wait_seconds: float) -> None:
@@ -29,6 +31,7 @@ class Pool:
         self._line: deque[asyncio.Future[None]] = deque()
         self._promised = 0
         self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     @property
     def under_way(self) -> int:
@@ -53,6 +56,9 @@ class Pool:
             self._let_in()
             raise
         self._connecting -= 1
+        if self._is_closed:
+            connection.abort()
+            raise ModelLost(_CLOSED)
         self._taken.add(connection)
         return connection
 
@@ -67,7 +73,11 @@ class Pool:
         self._let_in()
 
     def close(self) -> None:
-        """End them all, also those in use."""
+        """End them all, also those in use; nobody is to wait for another."""
+        self._is_closed = True
+        for turn in self._line:
+            if not turn.done():
+                turn.set_exception(ModelLost(_CLOSED))
         if self._sweep is not None:
             self._sweep.cancel()
         for connection in (*self._resting, *self._taken):
@@ -89,15 +99,11 @@ class Pool:
                 f"all {self._most} connections to the provider were in use for {self._wait_seconds:g} s"
             ) from None
         finally:
-            if turn.done() and not turn.cancelled():
-                self._promised -= 1
-                self._after_a_turn()
-            elif turn in self._line:
+            if turn in self._line:
                 self._line.remove(turn)
-
-    def _after_a_turn(self) -> None:
-        """Whoever had the turn may have left in the same moment."""
-        self._loop.call_soon(self._let_in)
+            elif not turn.cancelled():
+                self._promised -= 1
+                self._loop.call_soon(self._let_in)  # whoever had the turn may have left in the same moment
 
     def _let_in(self) -> None:
         while self._line and self._room > 0:

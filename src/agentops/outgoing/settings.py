@@ -14,9 +14,10 @@ from agentops.outgoing.headers import FRAMING, is_fit, wrong_headers
 from agentops.outgoing.place import NotAPlace, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _OURS: Final = FRAMING | {"accept", "accept-encoding", "user-agent"}
+_OF_KEYS: Final = frozenset({"authorization", "api-key", "x-api-key"})
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
@@ -50,6 +51,7 @@ def wrong_settings(settings: ProviderSettings) -> Iterator[Problem]:
     """Nothing that is wrong is quoted: it may hold a credential."""
     yield from _wrong_address(settings.base_url)
     yield from wrong_headers(settings.headers, _OURS)
+    yield from _keys_among_headers(settings.headers)
     if settings.key is not None and not is_fit("key", settings.key.reveal()):
         yield Problem(
             "key",
@@ -64,6 +66,17 @@ def wrong_settings(settings: ProviderSettings) -> Iterator[Problem]:
             "without it no certificate would be believed",
             "name a file of PEM, or remove the setting to believe what this machine believes",
         )
+
+
+def _keys_among_headers(headers: Mapping[str, Secret]) -> Iterator[Problem]:
+    for name in headers:
+        if name.lower() in _OF_KEYS:
+            yield Problem(
+                f"headers.{name}",
+                "a key stands here",
+                "it would be sent beside the key of a user who brings one, whose calls cost you nothing",
+                "write it as `key`",
+            )
 
 
 def _wrong_address(url: str) -> Iterator[Problem]:

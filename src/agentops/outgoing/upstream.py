@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from agentops._version import __version__
@@ -129,7 +129,11 @@ class Upstream:
 
 
 class Call:
-    """Sends on entry, and hands out the answer when its head has come."""
+    """Sends on entry, and hands out the answer when its head has come.
+
+    A connection that has rested may be closed already. If nothing was answered on one, a new one is tried, once. Until
+    then the request is kept, and no longer: there may be many calls at once, and each may be long.
+    """
 
     def __init__(self, pool: Pool, request: list[bytes], settings: ProviderSettings) -> None:
         self._pool = pool
@@ -142,13 +146,17 @@ class Call:
         until = asyncio.get_running_loop().time() + settings.total_seconds
         limits = Limits(settings.first_byte_seconds, settings.idle_seconds, until)
         connection = await self._pool.take()
-        may_be_stale = connection.used
-        try:
-            return await self._ask(connection, limits)
-        except ModelLost:
-            if not (may_be_stale and self._exchange is not None and self._exchange.was_unheard):
-                raise
-        return await self._ask(await self._pool.take(fresh=True), limits)
+        if connection.used:
+            exchange = self._send(connection, limits)
+            with suppress(ModelLost):
+                await _head_of(exchange)
+            if not exchange.was_unheard:
+                self._request = []
+                return await _head_of(exchange)
+            connection = await self._pool.take(fresh=True)
+        exchange = self._send(connection, limits)
+        self._request = []
+        return await _head_of(exchange)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -156,11 +164,15 @@ class Call:
         if self._exchange is not None:
             self._exchange.leave()
 
-    async def _ask(self, connection: Connection, limits: Limits) -> Exchange:
-        exchange = self._exchange = connection.ask(self._request, limits, lambda: self._pool.give(connection))
-        try:
-            await exchange.head()
-        except BaseException:
-            exchange.leave()
-            raise
-        return exchange
+    def _send(self, connection: Connection, limits: Limits) -> Exchange:
+        self._exchange = connection.ask(self._request, limits, lambda: self._pool.give(connection))
+        return self._exchange
+
+
+async def _head_of(exchange: Exchange) -> Exchange:
+    try:
+        await exchange.head()
+    except BaseException:
+        exchange.leave()
+        raise
+    return exchange

@@ -92,7 +92,8 @@ class Call:
             self.usage = self.counted
         elif self.first_ms is not None:
             known = self.counted or Usage(input=self.question.read_likely)
-            output = max(known.output, -(-self.wrote // BYTES_A_TOKEN))
+            likely, most = -(-self.wrote // BYTES_A_TOKEN), self.question.asked.most_output
+            output = max(known.output, likely if most is None else min(likely, most))  # for no more is held
             self.usage = known._replace(output=output, estimated=True)
         if self.price is not None and not (self.own_key or self.from_cache):
             self.cost = self.price.cost(self.usage)

@@ -12,6 +12,7 @@ from agentops.core.retrying import Retrying
 from agentops.plugins.features.gateway.presence import Ended
 from agentops.plugins.features.gateway.prices import day_of
 from agentops.plugins.features.gateway.targets import may_go_to_another
+from agentops.plugins.features.gateway.written import written_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -64,7 +65,8 @@ class Calls:
             if self._cache is not None and key is not None:
                 self._cache.keep(key, call.provider, call.target, whole.body)
         call.began()
-        call.wrote = len(whole.body)
+        if whole.usage is None:
+            call.wrote = written_in(call.question.api, whole.body)
         if call.content != "off":
             call.answer = whole.body
         return whole

@@ -57,7 +57,7 @@ class Desk:
         self._till = till
         self._own_keys = own_keys
         self._with_credits = settings.credits is not None
-        each = Allowance(**{**msgspec.structs.asdict(settings.each_key), "models": tuple(settings.each_key.models)})
+        each = msgspec.convert(settings.each_key, Allowance, from_attributes=True)
         self._allowance = _UNLIMITED if each == _UNLIMITED else each
 
     async def call_of(self, request: Request[Any, Any, Any], question: Question) -> Call:
@@ -137,7 +137,8 @@ class Desk:
 
 def _told_by(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, dict[str, str]]:
     """The run that a caller names, and what is to be told to the provider."""
-    run, passed_on = "", {}
+    run = ""
+    passed_on: dict[str, str] = {}
     for name, value in headers:
         if name == RUN_HEADER:
             run = checked_run_name(value.decode("utf-8", errors="replace").strip())

@@ -67,12 +67,14 @@ def ended_events(call: Call) -> list[NewEvent]:
     events = [
         _event(call, failure.at, "llm.retry", "warning", {"call": call.id, **failure.told()})
         for number, failure in enumerate(call.failures)
-        if call.outcome == "ok" or number < len(call.failures) - 1
+        if call.outcome in _NO_FAILURES or number < len(call.failures) - 1
     ]
     level = {"ok": "info", "left": "info"}.get(call.outcome, "error")
     return [*events, _event(call, call.ended_at, _TYPES[call.outcome], level, _ending(call))]
 
 
+_NO_FAILURES: Final = frozenset({"ok", "left"})
+"""Of the other outcomes the last try that failed is the reason, and not told apart."""
 _TYPES: Final = {"ok": "llm.response", "left": "llm.cancelled", "cut": "llm.error", "failed": "llm.error"}
 
 
@@ -92,7 +94,7 @@ def _ending(call: Call) -> dict[str, Any]:
     }
     if call.from_cache:
         payload["fromCache"] = True
-    if call.failures and call.outcome not in {"ok", "left"}:
+    if call.failures and call.outcome not in _NO_FAILURES:
         payload["error"] = call.failures[-1].told()
     if call.content != "off" and (call.answer or call.texts):
         payload["content"] = _shown(call.answer or _encode("".join(call.texts)), call.content)
@@ -122,7 +124,7 @@ def _redacted(value: Any) -> Any:
             value = pattern.sub(stand_in, value)
         return value
     if isinstance(value, list):
-        return [_redacted(each) for each in value]
+        return [_redacted(each) for each in cast("list[Any]", value)]  # type: ignore[redundant-cast]
     if isinstance(value, dict):
         return {_redacted(name): _redacted(each) for name, each in cast("dict[str, Any]", value).items()}
     return value

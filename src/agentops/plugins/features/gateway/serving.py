@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Request, Response
 
+from agentops.core.errors import Unavailable
 from agentops.core.http.answers import Answer
 from agentops.core.http.bodies import media_type_of, read_body, require_json
 from agentops.core.http.gate import context_of
@@ -42,8 +43,11 @@ class Serving:
         self._room = room
         self._seconds = call_seconds
         self._under_way: set[Presence] = set()
+        self._is_over = False
 
     async def serve(self, api: Api, request: Request[Any, Any, Any]) -> Response[bytes]:
+        if self._is_over:
+            raise Unavailable("the server is shutting down", code="draining")
         most = context_of(request.scope).max_body
         with self._room.taken(declared_length(request.scope["headers"], most)):
             require_json(media_type_of(request))
@@ -61,6 +65,7 @@ class Serving:
         asyncio.get_running_loop().call_later(LAST_SECONDS, self._end)
 
     def _end(self) -> None:
+        self._is_over = True
         for presence in list(self._under_way):
             presence.end("stopping")
 

@@ -87,7 +87,9 @@ class OpenAI(HttpModel[OpenAISettings]):
 
     def _headers(self, order: Order) -> dict[str, str]:
         key = order.key or self.settings.key
-        headers = {} if key is None else {"Authorization": f"Bearer {key.reveal()}"}
+        name = self.settings.key_header
+        scheme = "Bearer " if name.lower() == "authorization" else ""
+        headers = {} if key is None else {name: f"{scheme}{key.reveal()}"}
         wanted = _OF_THE_API if order.key is None else (*_OF_THE_API, *_OF_THE_KEY)
         headers.update({name: value for name, value in order.headers.items() if name.lower() in wanted})
         return headers
