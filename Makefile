@@ -6,6 +6,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 ARGS ?=
 
 BIN := $(VENV)/bin
+CLIENTS := tests/gateway/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -23,7 +24,7 @@ help: ## Show this list
 run: $(VENV)/.base ## Serve the embedded default: SQLite, one process, http://127.0.0.1:8787
 	@exec $(BIN)/agentops serve $(ARGS)
 
-test: $(VENV)/.dev ## Run every test, with a Postgres and a Redis that come along
+test: $(VENV)/.dev $(CLIENTS)/node_modules/.made ## Run every test, with a Postgres and a Redis that come along
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: lint types test ## Everything a change must pass
@@ -44,7 +45,7 @@ soak: $(VENV)/.dev ## Break a cluster for ten minutes, and see that nothing is l
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_RUNS=$${SOAK_RUNS:-300} SOAK_STREAMS=$${SOAK_STREAMS:-60} \
 		$(BIN)/python -m pytest -s tests/durability/test_cluster.py $(ARGS)
 
-coverage: $(VENV)/.dev ## Run the tests and hold the core to complete branch coverage
+coverage: $(VENV)/.dev $(CLIENTS)/node_modules/.made ## Run the tests and hold the core to complete branch coverage
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -62,7 +63,7 @@ lock: $(VENV)/.lock ## Renew requirements/*.txt from pyproject.toml
 	@$(COMPILE) --group lock --output-file requirements/lock.txt
 
 clean: ## Remove what was made here, but never a database
-	rm -rf $(VENV) site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache dist build
+	rm -rf $(VENV) $(CLIENTS)/node_modules site .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -82,6 +83,14 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.base
+
+$(CLIENTS)/node_modules/.made: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo 'There is no npm here: the test of the client for Node will be skipped.' >&2; \
+	elif npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund --ignore-scripts; then \
+		touch $@; \
+	else \
+		echo 'The client for Node could not be installed: its test will be skipped.' >&2; fi
 
 $(VENV)/.lock: requirements/lock.txt | $(BIN)/python
 	@$(PIP) install --require-hashes -r requirements/lock.txt

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from agentops.core.errors import StartError, Unavailable
-from agentops.core.ports.storage import Append, Appended, PageQuery
+from agentops.core.ports.storage import Append, Appended, PageQuery, Statement
 from agentops.core.records import NewEvent
 from agentops.core.rungs import Rungs
 from agentops.core.secret import Secret
@@ -197,3 +197,12 @@ async def is_waiting(url: str) -> None:
                 pass
     finally:
         await connection.close()
+
+
+async def test_what_need_not_last_does_not_wait_for_the_disk(storage: Postgres) -> None:
+    look = Statement("SELECT current_setting('synchronous_commit')", ())
+    lasting, soft = Append("", "", (), None, [look]), Append("", "", (), None, [look], lasting=False)
+    for batch, expected in (([soft], "off"), ([soft, lasting], "on"), ([soft, soft], "off"), ([lasting], "on")):
+        for each in await storage.append(batch):
+            assert isinstance(each, Appended)
+            assert [tuple(row) for row in each.rows] == [(expected,)]

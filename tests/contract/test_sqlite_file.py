@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentops.core.errors import StartError, Unavailable
+from agentops.core.errors import Conflict, StartError, Unavailable
 from agentops.core.ports.backup import Backup
-from agentops.core.ports.storage import Append, Appended, PageQuery, RunQuery
+from agentops.core.ports.storage import Append, Appended, PageQuery, RunQuery, Statement
 from agentops.core.records import NewEvent
 from agentops.core.rungs import Rungs
 from agentops.plugins.storage.sqlite import Sqlite, SqliteSettings, _connections
@@ -22,6 +22,8 @@ from agentops.plugins.storage.sqlite import Sqlite, SqliteSettings, _connections
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from agentops.plugins.storage.sqlite._connections import Synchronous
 
 LETTER = b"this is a letter, and no database" * 100
 BIG = '{"ts":1,"payload":"' + "x" * 100_000 + '"}'
@@ -161,6 +163,25 @@ async def test_each_commit_waits_for_the_disk_as_configured(path: Path, setting:
             features = (await connection.exec_driver_sql("PRAGMA synchronous")).scalar_one()
             mode = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one()
     assert (appends, features, mode) == ((level,), level, "wal")
+
+
+@pytest.mark.parametrize(("setting", "level", "softly"), [("full", 2, 1), ("normal", 1, 1)])
+async def test_what_need_not_last_does_not_wait_for_the_disk(
+    path: Path, setting: Synchronous, level: int, softly: int
+) -> None:
+    look = Statement("SELECT synchronous FROM pragma_synchronous", ())
+    lasting, soft = Append("", "", (), None, [look]), Append("", "", (), None, [look], lasting=False)
+    refused = soft._replace(statements=[Statement("UPDATE runs SET pk = 1 WHERE 0", (), Conflict("no"))])
+    storage = Sqlite(SqliteSettings(path=str(path), synchronous=setting))
+
+    async def levels(*batch: Append) -> list[int | None]:
+        return [each.rows[0][0] if isinstance(each, Appended) else None for each in await storage.append(batch)]
+
+    async with storage.life(Rungs()):
+        for _ in range(3):
+            assert await levels(soft) == [softly]
+            assert await levels(refused, soft) == [None, softly]
+            assert await levels(soft, lasting) == [level, level]
 
 
 async def test_readers_cannot_write(storage: Sqlite) -> None:

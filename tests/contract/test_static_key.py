@@ -154,6 +154,35 @@ def test_it_says_in_which_header_it_wants_the_key(settings: dict[str, Any], sche
     assert authenticator.credential() == scheme
 
 
+KNOWN = "correct-horse-battery"
+OTHER = "the-key-of-last-month"
+SENT: dict[str, tuple[list[tuple[bytes, str]], bool | None]] = {
+    "nowhere": ([], None),
+    "in the first": ([(b"x-api-key", KNOWN)], True),
+    "in the second": ([(b"authorization", f"Bearer {KNOWN}")], True),
+    "in the third": ([(b"x-third", KNOWN)], True),
+    "the same in two": ([(b"x-api-key", KNOWN), (b"authorization", f"bearer {KNOWN}")], True),
+    "wrong in the second": ([(b"authorization", "Bearer wrong")], False),
+    "two that are both good": ([(b"x-api-key", KNOWN), (b"x-third", OTHER)], False),
+    "a wrong one beside a good one": ([(b"x-api-key", KNOWN), (b"x-third", "wrong")], False),
+    "another scheme beside it": ([(b"authorization", "Basic YTpi"), (b"x-third", KNOWN)], True),
+    "twice in the second": ([(b"x-third", KNOWN), (b"x-third", KNOWN)], False),
+    "alone where a scheme is wanted": ([(b"authorization", KNOWN)], None),
+}
+
+
+@pytest.mark.parametrize(("sent", "good"), SENT.values(), ids=SENT)
+async def test_it_may_be_sent_in_one_of_several_headers(sent: list[tuple[bytes, str]], good: bool | None) -> None:
+    key = StaticKey(keys=KEYS, more_headers=["Authorization", "X-Third"])
+    outcome = await verdict(key, Caller([(name, value.encode()) for name, value in sent]))
+    assert isinstance(outcome, {True: Identity, False: Rejected, None: type(None)}[good])
+
+
+def test_a_header_that_is_named_twice_is_told() -> None:
+    (problem,) = StaticKey(keys=KEYS, more_headers=["x-other", "X-API-Key"]).check()
+    assert (problem.key, problem.what) == ("more_headers[1]", "the header 'x-api-key' is named twice")
+
+
 MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "empty": ({"keys": [Secret("")]}, "keys[0]", "whoever sends an empty one would match it"),
     "blank": ({"keys": [Secret("fine"), Secret(" \t ")]}, "keys[1]", "begins or ends with white space"),

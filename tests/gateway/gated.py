@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import anthropic
 import openai
 
 from agentops import Authenticator, Caller, Identity, Kit, Lane, NoSettings
+from agentops.core.signals import REQUEST
 from agentops.plugins.features.gateway import Gateway
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.models.fixture import Fixture
@@ -17,11 +19,12 @@ from agentops.testing.server import serving
 from tests.core.parts import Kept, storage_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     import httpx
 
     from agentops.core.allowance import Allowance
+    from agentops.core.ports.feature import Feature
     from agentops.core.ports.model import Model
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
@@ -40,8 +43,8 @@ class Who(Authenticator[NoSettings]):
         self.known: dict[str, Identity] = {}
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        name = (caller.header("authorization") or "").removeprefix("Bearer ")
-        return self.known.get(name)
+        name = (caller.header("authorization") or "").removeprefix("Bearer ") or caller.header("x-api-key")
+        return self.known.get(name or "")
 
 
 @dataclass(slots=True)
@@ -58,10 +61,26 @@ class Gated:
         self.who.known[name] = Identity(name, project, frozenset({"*"}), credential=f"key:{name}", allowance=allowance)
         return self
 
-    def client(self, name: str = "alice", **options: Any) -> openai.AsyncOpenAI:
-        made = openai.AsyncOpenAI(base_url=f"{self.server.url}/api/llm", api_key=name, max_retries=0, **options)
+    def client(self, name: str = "alice", *, max_retries: int = 0) -> openai.AsyncOpenAI:
+        made = openai.AsyncOpenAI(base_url=f"{self.server.url}/api/llm", api_key=name, max_retries=max_retries)
         self.made.append(made)
         return made
+
+    def anthropic_client(self, name: str = "alice", *, by_token: bool = False) -> anthropic.AsyncAnthropic:
+        """It sends what it knows the caller by as `x-api-key`, or as a bearer token."""
+        made = anthropic.AsyncAnthropic(
+            base_url=f"{self.server.url}/api/llm",
+            api_key=None if by_token else name,
+            auth_token=name if by_token else None,
+            max_retries=0,
+        )
+        self.made.append(made)
+        return made
+
+    @property
+    def served(self) -> int:
+        """How many requests have been answered."""
+        return len(self.told.named(REQUEST))
 
     async def chat(self, name: str = "alice", text: str = "hello", **fields: Any) -> httpx.Response:
         body = {"model": "small", "messages": [{"role": "user", "content": text}], **fields}
@@ -84,13 +103,14 @@ async def gated(
     targets: list[dict[str, Any]] | None = None,
     retry: Retry[Any] | None = None,
     price: Mapping[str, int] = PRICE,
+    beside: Sequence[Feature[Any]] = (),
     **settings: Any,
 ) -> AsyncGenerator[Gated]:
     """Serve the model `small` of these providers, each for the same price; else of one that says things back."""
     providers = models or {"echo": Fixture()}
     asked = targets or [{"provider": provider} for provider in providers]
     prices = [{"provider": target["provider"], "model": target.get("model", "small"), **price} for target in asked]
-    gateway = Gateway(models={"small": {"targets": asked}}, prices=prices, **settings)
+    gateway = Gateway(**{"models": {"small": {"targets": asked}}, "prices": prices, **settings})
     who, told = Who(), Kept()
     kit = Kit(
         storage=storage_in(storage) if isinstance(storage, Path) else storage,
@@ -98,7 +118,7 @@ async def gated(
         retry=retry,
         telemetry={"kept": told},
         auth={"who": who},
-        lanes=[Lane("/api", auth=["who"], serve=[gateway, Runs()], errors="detail")],
+        lanes=[Lane("/api", auth=["who"], serve=[gateway, Runs(), *beside], errors="detail")],
     )
     async with serving(kit) as server:
         gate = Gated(server, kit, who, told).let_in("alice")

@@ -46,4 +46,4 @@ def test_a_name_in_an_object_may_be_secret_too() -> None:
     ],
 )
 def test_the_run_of_a_key_for_a_day(identity: Identity, run: str) -> None:
-    assert run_of(identity, "2026-01-31") == run
+    assert run_of(identity, 1_769_860_800_000) == run

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from agentops.cli.failures import Failure
 from agentops.core.identity import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from agentops.accounts.audit import Origin
+    from agentops.accounts.users import User
     from agentops.core.ports.storage import Storage
 
 PROJECT_MOST: Final = 200
@@ -89,3 +91,17 @@ async def accounts_in(storage: Storage) -> AsyncGenerator[Storage]:
         )
     async with opened(as_it_is(storage)) as source:
         yield source
+
+
+async def user_of(storage: Storage, subject: str, belonging: str) -> User | None:
+    """The user whose id this is; what belonged to the name would know nothing of the user's role or end."""
+    from agentops.accounts.users import Users
+    from agentops.core.errors import NotFound
+
+    users = Users(storage)
+    user = await users.get(subject)
+    if user is None:
+        with suppress(NotFound):
+            named = await users.named(subject)
+            raise Failure(f"{subject!r} is a user's name, and {belonging} {named.id}")
+    return user

@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "schema": "Print the JSON Schema of configuration files.",
     "users": "Make and change the users who sign in with a password.",
     "keys": "Make, revoke and replace API keys.",
+    "credits": "Grant credits for calls of models, and show what became of them.",
+    "provider-keys": "Look after the keys that users have at providers of models.",
     "audit": "Read the audit trail.",
     "tail": "Print the events of a run, and follow it live.",
     "export": "Write runs and events as NDJSON.",
@@ -55,7 +57,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             nearest = get_close_matches(cmd_name, COMMANDS, n=1)
             raise click.exceptions.NoSuchCommand(cmd_name, possibilities=nearest, ctx=ctx)
-        module = "import_" if cmd_name == "import" else cmd_name
+        module = "import_" if cmd_name == "import" else cmd_name.replace("-", "_")
         command: click.Command = import_module(f"agentops.cli.commands.{module}").command
         if _debug_option not in command.params:
             _complete(command)

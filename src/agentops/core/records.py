@@ -7,6 +7,7 @@ its run are put in front of it later. See `docs/decisions/0004-events-are-stored
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -17,6 +18,11 @@ STATUSES: Final[tuple[Status, ...]] = ("running", "completed", "error")
 DAY_MS: Final = 24 * 60 * 60 * 1000
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
+def iso(milliseconds: int) -> str:
+    """As people read a time that is told to the second."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def now_ms() -> int:

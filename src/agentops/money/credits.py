@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from agentops.accounts import audit
+from agentops.core.allowance import AMOUNT_MOST
+from agentops.core.dollars import in_dollars
 from agentops.core.errors import BadRequest, Conflict, Refusal
 from agentops.core.ports.storage import Append
 from agentops.money import statements
@@ -18,9 +20,8 @@ if TYPE_CHECKING:
     from agentops.accounts.audit import Origin
     from agentops.core.ports.storage import Storage
 
-GRANT_MOST: Final = 10**15
-"""A thousand million dollars: far from what the database can count to, also when it is granted often."""
 NOTE_MOST: Final = 500
+SUBJECT_MOST: Final = 300
 
 _BALANCE: Final = "SELECT size, spent, held, tier FROM purses WHERE id = ?"
 _LEDGER: Final = """
@@ -42,8 +43,10 @@ async def grant(
     storage: Storage[Any], origin: Origin, subject: str, amount: int, *, note: str = "", tier: str | None = None
 ) -> Balance:
     """Give credits, or take back what is neither spent nor held; told in the ledger and the audit trail."""
-    if not 0 <= abs(amount) <= GRANT_MOST:
-        raise BadRequest(f"at most {GRANT_MOST // 10**6:,} dollars can be granted at once", param="amount")
+    if abs(amount) > AMOUNT_MOST:
+        raise BadRequest(f"at most {in_dollars(AMOUNT_MOST)} dollars can be granted at once", param="amount")
+    if not 1 <= len(subject) <= SUBJECT_MOST:
+        raise BadRequest(f"a subject has 1 to {SUBJECT_MOST} characters", param="subject")
     if len(note) > NOTE_MOST:
         raise BadRequest(f"a note has at most {NOTE_MOST} characters", param="note")
     purse = of_credits(origin.project, subject)

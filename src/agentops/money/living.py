@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Living:
-    """What a call under way holds, and until when; once it is being settled, of which project it was."""
+    """What a call under way holds, and until when; once it is being settled, what it spends of which project."""
 
     held: Mapping[str, Held]
     expires_at: int
     is_settling: bool = False
     project: str = ""
+    spends: Mapping[str, int] = field(default_factory=dict[str, int])

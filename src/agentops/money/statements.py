@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from agentops.core.errors import Conflict
 from agentops.core.ports.storage import Statement
 from agentops.core.records import now_ms
-from agentops.money.purses import CREDITS, day_named, is_money, whose_credits
+from agentops.money.purses import CREDITS, day_named, whose_credits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,9 +61,6 @@ _GIVE_BACK_CLAIMED: Final = f"""
 """  # noqa: S608 - as above
 _FORGET: Final = "DELETE FROM holds WHERE call = ?"
 _FORGET_CLAIMED: Final = f"DELETE FROM holds WHERE call = ? AND expires_at = {_CLAIMED}"  # noqa: S608 - as above
-_USED_UP: Final = """
-    SELECT id, size FROM purses WHERE id = ? AND period = ? AND spent >= size AND spent - CAST(? AS BIGINT) < size
-"""
 _RECORD: Final = """
     INSERT INTO calls (
         id, at, project, subject, credential, api, model, provider, target, outcome, input, cached, written, output,
@@ -137,7 +134,7 @@ def sweep(call: str, purses: Sequence[str], now: int) -> Sequence[Statement]:
 def settle(record: CallRecord, held: Mapping[str, Held], spends: Mapping[str, int]) -> Sequence[Statement]:
     """Record the call, spend what it used and give back what it held; refused when that was done before.
 
-    Returns the name and the size of each purse of money that it has used up.
+    Returns how each purse stands then: its name, its period, its size and what is spent of it.
     """
     statements = [Statement(_RECORD, record, AlreadySettled("this call is settled"), [*held]), _counted(record)]
     if held:
@@ -146,10 +143,8 @@ def settle(record: CallRecord, held: Mapping[str, Held], spends: Mapping[str, in
             values += (purse, record.id, purse, period, spends.get(purse, 0), record.id, purse)
         statements += (Statement(_spend(len(held)), values), Statement(_FORGET, (record.id,)))
     for purse, spent in spends.items():
-        if spent and is_money(purse):
-            if purse.startswith(CREDITS):
-                statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
-            statements.append(Statement(_USED_UP, (purse, held[purse].period, spent)))
+        if spent and purse.startswith(CREDITS):
+            statements.append(_entered(record.at + record.ms, purse, -spent, "call", call=record.id))
     return statements
 
 
@@ -243,4 +238,5 @@ def _spend(count: int) -> str:
         ON CONFLICT (id) DO UPDATE SET
             held = purses.held - excluded.held,
             spent = purses.spent + CASE WHEN purses.period = excluded.period THEN excluded.spent ELSE 0 END
+        RETURNING id, period, size, spent
     """  # noqa: S608 - as above

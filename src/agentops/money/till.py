@@ -13,7 +13,7 @@ from agentops.money import statements
 from agentops.money.credits import balance, grant, ledger
 from agentops.money.line import POLL_SECONDS, Lines
 from agentops.money.living import Living
-from agentops.money.purses import of_credits, whose_credits
+from agentops.money.purses import is_money, of_credits, whose_credits
 from agentops.money.records import Balance
 from agentops.money.upkeep import Upkeep
 from agentops.money.usage import usage
@@ -107,7 +107,7 @@ class Till:
         living = self._living.get(record.id)
         if living is None:
             return statements.settle(record, {}, {})
-        living.is_settling, living.project = True, record.project
+        living.is_settling, living.project, living.spends = True, record.project, spends
         return statements.settle(record, living.held, spends)
 
     def settled(self, call: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -117,8 +117,10 @@ class Till:
             return
         for purse in living.held:
             self._lines.tell(purse)
-        for purse, size in rows:
-            self._signals.event("budget.reached", "warning", purse=purse, size=size, project=living.project)
+        for purse, period, size, spent in rows:
+            added = living.spends.get(purse, 0) if living.held[purse].period == period else 0
+            if spent - added < size <= spent and is_money(purse):
+                self._signals.event("budget.reached", "warning", purse=purse, size=size, project=living.project)
 
     async def settle(
         self,

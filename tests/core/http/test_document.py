@@ -67,8 +67,9 @@ STYLES: dict[ErrorStyle, str] = {
 
 
 async def test_each_lane_adds_its_own(tmp_path: Path) -> None:
-    key = StaticKey(header="x-badge", keys=[Secret("k")])
+    key = StaticKey(header="x-badge", more_headers=["authorization", "x-other"], keys=[Secret("k")])
     lanes = [Lane(f"/{style}", serve=[Outside()], auth=["nod"], errors=style) for style in STYLES]
+    lanes.append(Lane("/both", serve=[Outside()], auth=["nod", "key"]))
     async with serving(Kit(storage=storage_in(tmp_path), auth={"nod": Nod(), "key": key}, lanes=lanes)) as server:
         document = (await server.client.get("/schema")).json()
         assert (await server.client.get("/schema")).json() == document
@@ -77,7 +78,11 @@ async def test_each_lane_adds_its_own(tmp_path: Path) -> None:
     assert document["components"]["securitySchemes"] == {
         "nod": {"type": "apiKey", "in": "header", "name": "Authorization"},
         "key": {"type": "apiKey", "in": "header", "name": "x-badge"},
+        "key.2": {"type": "http", "scheme": "bearer"},
+        "key.3": {"type": "apiKey", "in": "header", "name": "x-other"},
     }
+    both = document["paths"]["/both/weather"]["get"]
+    assert both["security"] == [{"nod": []}, {"key": []}, {"key.2": []}, {"key.3": []}]
     assert set(STYLES.values()) < document["components"]["schemas"].keys()
     for style, name in STYLES.items():
         look = document["paths"][f"/{style}/weather"]["get"]

@@ -100,7 +100,7 @@ class Bearer(Badge):
 
 async def test_a_preflight_allows_the_headers_of_the_lanes_own_credentials(tmp_path: Path) -> None:
     auth = {
-        "mine": StaticKey(header="x-mine", keys=[Secret("k")]),
+        "mine": StaticKey(header="x-mine", more_headers=["x-api-key", "x-second"], keys=[Secret("k")]),
         "usual": StaticKey(header="X-API-KEY", keys=[Secret("k")]),
         "bearer": Bearer(),
         "silent": Badge(),
@@ -108,7 +108,7 @@ async def test_a_preflight_allows_the_headers_of_the_lanes_own_credentials(tmp_p
     lanes = [Lane("/api", serve=[Runs()], auth=[*auth], cors=["*"]), Lane("/open", serve=[Runs()], cors=["*"])]
     kit = Kit(storage=storage_in(tmp_path), auth=auth, lanes=lanes)
     usual = b"Content-Type, X-Api-Key, Authorization, Last-Event-ID"
-    for path, allowed in (("/api/runs", usual + b", x-mine"), ("/open/runs", usual)):
+    for path, allowed in (("/api/runs", usual + b", x-mine, x-second"), ("/open/runs", usual)):
         answer, _ = await sent_by(kit, scope_of("OPTIONS", path))
         assert answer["status"] == 204
         assert dict(answer["headers"])[b"access-control-allow-headers"] == allowed

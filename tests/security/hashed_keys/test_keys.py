@@ -131,6 +131,28 @@ async def test_whatever_is_wrong_with_a_key_gets_the_same_bytes(
     assert {why for why, answer in answers.items() if answer != answers["missing"]} == set()
 
 
+async def test_a_key_may_be_sent_in_another_header_and_two_keys_are_nobodys(
+    storage: CountedStorage, hashes: list[str]
+) -> None:
+    (_, mine), (_, other) = await made(storage), await made(storage)
+    async with started(storage, more_headers=["x-api-key"]) as authenticator, started(storage) as narrow:
+        alone, bearer, both = ([(b"x-api-key", key.encode())] for key in (mine, mine, other))
+        bearer += caller(mine).headers
+        both += caller(mine).headers
+        assert isinstance(await verdict(authenticator, Caller(alone)), Identity)
+        assert isinstance(await verdict(authenticator, Caller(bearer)), Identity)
+        assert isinstance(await verdict(authenticator, caller(mine)), Identity)
+        hashes.clear()
+        before = storage.asked
+        assert isinstance(await verdict(authenticator, Caller(both)), Rejected)
+        assert (storage.asked - before, hashes) == (0, [])
+        beside_a_token = [*alone, (b"authorization", b"Bearer eyJhbGciOi")]
+        assert isinstance(await verdict(authenticator, Caller(beside_a_token)), Identity)
+        assert await verdict(narrow, Caller(alone)) is None
+    assert [scheme["type"] for scheme in authenticator.more_credentials()] == ["apiKey"]
+    assert "named twice" in str(next(iter(HashedKeys(more_headers=["authorization"]).check())))
+
+
 @pytest.mark.parametrize(("prefix", "another"), [("ak_", "uc_"), ("jean_sk_", "jean_skx_")])
 async def test_a_key_of_another_prefix_is_left_to_the_next_and_is_not_to_be_respelt(
     storage: Storage[Any], prefix: str, another: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from agentops.cli.accounts import accounts_in, operator, project_option
+from agentops.cli.accounts import accounts_in, operator, project_option, user_of
 from agentops.cli.failures import Failure
 from agentops.cli.options import deployment_options, load_deployment
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from agentops.accounts.keys import Key
-    from agentops.accounts.users import User
     from agentops.accounts.wanted_key import Granter
     from agentops.core.deployment import Deployment
     from agentops.core.ports.storage import Storage
 
 _NO_PREFIX: Final = ""
 """For what makes no key: only the text of a new one needs a prefix."""
+
+_BELONG: Final = "keys belong to the id: say --owner"
 
 _auth_option: Final = click.option(
     "--auth", metavar="NAME", help="The authenticator that it is for: [auth.NAME]; needed where several take keys."
@@ -245,7 +246,7 @@ async def _create(deployment: Deployment, prefix: str, project: str, given: dict
         from agentops.accounts.wanted_key import Wanted
 
         wanted = Wanted(**given)
-        user = await _user_of(source, wanted.owner)
+        user = await user_of(source, wanted.owner, _BELONG)
         if user is not None and user.disabled_at is not None:
             raise Failure(f"the user {user.username!r} is disabled: nobody would be let in with the key")
         if user is not None and user.project != project:
@@ -260,7 +261,7 @@ async def _listed(storage: Storage, project: str, owner: str | None) -> Sequence
         keys = Keys(source, _NO_PREFIX)
         if owner is None:
             return await keys.of_project(project)
-        await _user_of(source, owner)
+        await user_of(source, owner, _BELONG)
         return await keys.of_owner(project, owner)
 
 
@@ -278,20 +279,6 @@ async def _rotate(deployment: Deployment, prefix: str, project: str, key_id: str
 
         with _ids_explained(project):
             return await Keys(source, prefix).rotate(operator(project), None, key_id, grace, _granter(deployment))
-
-
-async def _user_of(storage: Storage, owner: str) -> User | None:
-    """The user whose id this is; a key that belonged to the name would know nothing of the user's role or end."""
-    from agentops.accounts.users import Users
-    from agentops.core.errors import NotFound
-
-    users = Users(storage)
-    user = await users.get(owner)
-    if user is None:
-        with suppress(NotFound):
-            named = await users.named(owner)
-            raise Failure(f"{owner!r} is a user's name, and keys belong to the id: say --owner {named.id}")
-    return user
 
 
 @contextmanager

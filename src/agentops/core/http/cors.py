@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from agentops.core.ports.credential import DescribesCredential
+from agentops.core.ports.credential import schemes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,7 @@ def allowed_headers(lane: Lane, auth: Mapping[str, Authenticator]) -> bytes:
     """The usual ones, and those in which the lane's authenticators want their credential."""
     names = [*HEADERS]
     for authenticator in (auth[name] for name in lane.auth):
-        if isinstance(authenticator, DescribesCredential):
-            scheme = authenticator.credential()
+        for scheme in schemes_of(authenticator):
             wanted = scheme.get("name", "") if scheme.get("in") == "header" else ""
             if wanted and wanted.lower() not in {name.lower() for name in names}:
                 names.append(wanted)

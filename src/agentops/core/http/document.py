@@ -13,7 +13,7 @@ from agentops.core.errors import Forbidden, Refusal, Unauthorized
 from agentops.core.http.describing import Documented
 from agentops.core.http.guard import PUBLIC
 from agentops.core.lanes import holds
-from agentops.core.ports.credential import DescribesCredential
+from agentops.core.ports.credential import schemes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +56,12 @@ def _complete(document: dict[str, Any], app: Litestar, deployment: Deployment) -
             refusals += handler.operation_class.refusals
         if lane is not None:
             if not lane.is_unguarded(deployment.auth) and not handler.opt.get(PUBLIC):
-                operation["security"] = [{name: []} for name in lane.auth if deployment.auth[name].armed]
+                operation["security"] = [
+                    {scheme: []}
+                    for name in lane.auth
+                    if deployment.auth[name].armed
+                    for scheme in _schemes(name, deployment.auth[name])
+                ]
                 refusals += [Unauthorized(), Forbidden()]
             style = lane.style_at(path)
             operation["responses"] = operation["responses"] | _refused(refusals, style)
@@ -67,7 +72,12 @@ def _complete(document: dict[str, Any], app: Litestar, deployment: Deployment) -
     _, schemas = msgspec.json.schema_components(types, ref_template=_COMPONENT)
     components = {
         "schemas": document["components"].get("schemas", {}) | schemas | {_NAMES[s]: _SHAPES[s] for s in used},
-        "securitySchemes": {name: _scheme(auth) for name, auth in deployment.auth.items() if auth.armed},
+        "securitySchemes": {
+            scheme: described
+            for name, auth in deployment.auth.items()
+            if auth.armed
+            for scheme, described in _schemes(name, auth).items()
+        },
     }
     return document | {"paths": paths, "components": components}
 
@@ -110,10 +120,10 @@ def _with_schemas(value: Any, types: dict[Any, Any]) -> Any:
     return schema
 
 
-def _scheme(authenticator: Authenticator) -> Mapping[str, str]:
-    if isinstance(authenticator, DescribesCredential):
-        return authenticator.credential()
-    return {"type": "apiKey", "in": "header", "name": "Authorization"}
+def _schemes(name: str, authenticator: Authenticator) -> Mapping[str, Mapping[str, str]]:
+    """By the name of the authenticator; where it looks in other places too, those are numbered."""
+    first, *more = schemes_of(authenticator) or [{"type": "apiKey", "in": "header", "name": "Authorization"}]
+    return {name: first} | {f"{name}.{number}": scheme for number, scheme in enumerate(more, 2)}
 
 
 def _object(required: str, **properties: Any) -> dict[str, Any]:

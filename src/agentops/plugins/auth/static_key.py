@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import field
 
-from agentops.core.auth_header import AuthHeader
+from agentops.core.auth_header import AuthHeader, AuthHeaders
 from agentops.core.auth_settings import HeaderName, NotEmpty, check_secret
 from agentops.core.errors import Rejected
 from agentops.core.identity import DEFAULT_PROJECT, Identity
@@ -16,7 +16,7 @@ from agentops.core.ports.auth import Authenticator
 from agentops.core.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agentops.core.ports.auth import Caller
     from agentops.core.problem import Problem
@@ -28,6 +28,8 @@ class StaticKeySettings(Settings):
     header: HeaderName = "x-api-key"
     scheme: HeaderName | None = None
     """The word before the key: with `Bearer` and the header `Authorization`, the key comes as a bearer token."""
+    more_headers: list[HeaderName] = []
+    """Where the key may be sent instead, by clients of another system; in `Authorization` behind `Bearer`."""
     keys: list[Secret] = []
     """None at all leaves the lane open."""
     wrong_key_status: Literal[401, 403] = 401
@@ -46,12 +48,16 @@ class StaticKey(Authenticator[StaticKeySettings]):
     def check(self) -> Iterator[Problem]:
         for index, key in enumerate(self.settings.keys):
             yield from check_secret(f"keys[{index}]", key)
+        yield from self._headers.check()
 
     def credential(self) -> dict[str, str]:
-        return self._header.described()
+        return self._headers.described()
+
+    def more_credentials(self) -> Sequence[Mapping[str, str]]:
+        return self._headers.more_described()
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        presented = self._header.credential_of(caller)
+        presented = self._headers.credential_of(caller)
         if presented is None:
             return None
         if sum(key.matches(presented) for key in self.settings.keys) == 0:
@@ -59,8 +65,8 @@ class StaticKey(Authenticator[StaticKeySettings]):
         return self._identity
 
     @cached_property
-    def _header(self) -> AuthHeader:
-        return AuthHeader(self.settings.header, self.settings.scheme)
+    def _headers(self) -> AuthHeaders:
+        return AuthHeaders(AuthHeader(self.settings.header, self.settings.scheme), self.settings.more_headers)
 
     @cached_property
     def _identity(self) -> Identity:

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from agentops.accounts.key_text import PREFIX, parse_key
 from agentops.accounts.keys import CREDENTIAL
-from agentops.core.auth_header import AuthHeader
+from agentops.core.auth_header import AUTHORIZATION, AuthHeader, AuthHeaders
 from agentops.core.auth_settings import HeaderName
 from agentops.core.errors import Rejected
 from agentops.core.plugin import Settings
@@ -24,12 +24,13 @@ from agentops.plugins.auth.hashed_keys._rows import allowed_from, identity_of, r
 from agentops.plugins.auth.hashed_keys._uses import Uses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Iterable
+    from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
     from agentops.core.identity import Identity
     from agentops.core.ports.auth import Caller
     from agentops.core.ports.diagnosis import Reads
     from agentops.core.ports.storage import Storage
+    from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
     from agentops.plugins.auth.hashed_keys._rows import Row
 
@@ -46,6 +47,8 @@ class HashedKeysSettings(Settings):
     """What each key begins with, so that leaked ones can be searched for; it ends in an underscore."""
     header: HeaderName = "Authorization"
     """Where the key is sent: in `Authorization` behind `Bearer`, in any other header alone."""
+    more_headers: list[HeaderName] = []
+    """Where it may be sent instead, by clients of another system: `["x-api-key"]`."""
 
 
 class HashedKeys(Authenticator[HashedKeysSettings]):
@@ -60,14 +63,21 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
     def __init__(self, settings: HashedKeysSettings | None = None, /, **values: object) -> None:
         super().__init__(settings, **values)
         header = self.settings.header
-        self._header = AuthHeader(header, "Bearer" if header.lower() == "authorization" else None)
+        first = AuthHeader(header, "Bearer" if header.lower() == AUTHORIZATION else None)
+        self._headers = AuthHeaders(first, self.settings.more_headers)
 
     @property
     def prefix(self) -> str:
         return self.settings.prefix
 
     def credential(self) -> dict[str, str]:
-        return self._header.described()
+        return self._headers.described()
+
+    def more_credentials(self) -> Sequence[Mapping[str, str]]:
+        return self._headers.more_described()
+
+    def check(self) -> Iterator[Problem]:
+        return self._headers.check()
 
     @asynccontextmanager
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
@@ -80,7 +90,7 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
             yield
 
     async def authenticate(self, caller: Caller) -> Identity | None:
-        presented = self._presented(caller)
+        presented = self._headers.credential_of(caller, self.settings.prefix)
         if presented is None:
             return None
         key = parse_key(presented, self.settings.prefix)
@@ -108,11 +118,6 @@ class HashedKeys(Authenticator[HashedKeysSettings]):
         """Also for a known key it is read anew; only the line is another."""
         line = self._known if self._proofs.knows(lookup) else self._strangers
         return await line.row(lookup)
-
-    def _presented(self, caller: Caller) -> str | None:
-        """The text of a key of this prefix; another prefix is another authenticator's."""
-        credential = self._header.credential_of(caller)
-        return credential if credential and credential.startswith(self.settings.prefix) else None
 
 
 def _now_of(row: Row) -> Identity | None:

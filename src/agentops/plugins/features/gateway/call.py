@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from agentops.core.ports.model import ModelFault, Usage
 from agentops.core.records import now_ms
@@ -35,6 +35,9 @@ class Failure(NamedTuple):
 
     def told(self) -> dict[str, Any]:
         return {"provider": self.provider, "status": self.status, "message": self.message}
+
+
+NOTHING: Final = Usage()
 
 
 @dataclass(slots=True, eq=False)
@@ -70,31 +73,30 @@ class Call:
     """What came, if it is kept: at once, or bit by bit."""
     first_ms: int | None = None
     ended_at: int = 0
+    usage: Usage = NOTHING
+    cost: int = 0
+    """What it comes to, once it has ended."""
     asking_told: asyncio.Future[bool] | None = None
     """Whether the run was told that it began; nothing while it need not be told yet."""
     remaining: int | None = None
     """Of the credits, or the budget that has least, once it is settled."""
 
-    @property
-    def usage(self) -> Usage:
-        """What the provider counted, or would have; nothing for one that never began to answer."""
-        if self.outcome == "ok" and self.counted is not None:
-            return self.counted
-        if self.first_ms is None:
-            return Usage()
-        known = self.counted or Usage(input=self.question.read_likely)
-        output = max(known.output, -(-self.wrote // BYTES_A_TOKEN))
-        return known._replace(output=output, estimated=True)
-
-    @property
-    def cost(self) -> int:
-        if self.own_key or self.from_cache or self.price is None:
-            return 0
-        return self.price.cost(self.usage)
-
     def began(self) -> None:
         if self.first_ms is None:
             self.first_ms = now_ms() - self.at
+
+    def ended(self, outcome: Outcome) -> None:
+        """Work out what it used: as the provider counted, or would have; nothing, if it never began to answer."""
+        self.outcome, self.ended_at = outcome, now_ms()
+        if outcome == "ok" and self.counted is not None:
+            self.usage = self.counted
+        elif self.first_ms is not None:
+            known = self.counted or Usage(input=self.question.read_likely)
+            likely, most = -(-self.wrote // BYTES_A_TOKEN), self.question.asked.most_output
+            output = max(known.output, likely if most is None else min(likely, most))  # for no more is held
+            self.usage = known._replace(output=output, estimated=True)
+        if self.price is not None and not (self.own_key or self.from_cache):
+            self.cost = self.price.cost(self.usage)
 
     def failed(self, error: Exception) -> None:
         status = error.status if isinstance(error, ModelFault) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from agentops.core.ports.model import ModelLost, Order, Piece, Usage, Whole
@@ -12,6 +12,7 @@ from agentops.core.retrying import Retrying
 from agentops.plugins.features.gateway.presence import Ended
 from agentops.plugins.features.gateway.prices import day_of
 from agentops.plugins.features.gateway.targets import may_go_to_another
+from agentops.plugins.features.gateway.written import written_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.retry import Retry
     from agentops.core.signals import Signals
     from agentops.plugins.features.gateway.cache import Cache
-    from agentops.plugins.features.gateway.call import Call
+    from agentops.plugins.features.gateway.call import Call, Outcome
     from agentops.plugins.features.gateway.prices import Prices
     from agentops.plugins.features.gateway.settling import Settling
 
@@ -55,57 +56,47 @@ class Calls:
         self._signals = signals
 
     async def answer(self, call: Call) -> Whole:
-        """A whole answer, settled."""
+        """A whole answer; it is `ended` that settles it."""
         key = None if self._cache is None else self._cache.key_of(call.identity.project, call.question)
-        async with self._under_way(call):
-            whole = self._cached(call, key)
-            if whole is None:
-                whole = await self._first_that_answers(call, lambda model, order: model.answer(order))
-                call.counted = whole.usage
-                if self._cache is not None and key is not None:
-                    self._cache.keep(key, call.provider, call.target, whole.body)
-            call.began()
-            call.wrote = len(whole.body)
-            if call.content != "off":
-                call.answer = whole.body
-        call.outcome = "ok"
-        await self._settling.settle(call)
+        whole = self._cached(call, key)
+        if whole is None:
+            whole = await self._first_that_answers(call, _whole)
+            call.counted = whole.usage
+            if self._cache is not None and key is not None:
+                self._cache.keep(key, call.provider, call.target, whole.body)
+        call.began()
+        if whole.usage is None:
+            call.wrote = written_in(call.question.api, whole.body)
+        if call.content != "off":
+            call.answer = whole.body
         return whole
 
     async def begin(self, call: Call) -> Pieces:
         """A stream whose first piece is there: until then another provider may be asked, and a status answered."""
-        async with self._under_way(call):
-            pieces = await self._first_that_answers(call, _begun)
+        pieces = await self._first_that_answers(call, _begun)
         call.began()
         _note(call, pieces.first)
         return pieces
 
     async def rest(self, call: Call, pieces: Pieces) -> AsyncGenerator[Piece]:
-        """Hand on what comes; the call is settled when this has ended, whatever ended it."""
-        async with self._under_way(call), aclosing(pieces.rest):
+        """Hand on what comes."""
+        async with aclosing(pieces.rest):
             yield pieces.first
             async for piece in pieces.rest:
                 _note(call, piece)
                 if piece.data:
                     yield piece
-        call.outcome = "ok"
-        await self._settling.settle(call)
 
-    @asynccontextmanager
-    async def _under_way(self, call: Call) -> AsyncGenerator[None]:
-        """Settle a call that goes wrong here."""
-        async with self._settling.told_while_it_lasts(call):
-            try:
-                yield
-            except BaseException as error:
-                if isinstance(error, (GeneratorExit, asyncio.CancelledError, Ended)):
-                    call.outcome = "left"
-                else:
-                    call.outcome = "failed" if call.first_ms is None else "cut"
-                    if call.first_ms is not None and isinstance(error, Exception):
-                        call.failed(error)
-                await self._settling.settle(call)
-                raise
+    async def ended(self, call: Call, error: BaseException | None = None) -> None:
+        """Settle a call, whatever ended it; to be called once."""
+        outcome: Outcome = "ok"
+        if isinstance(error, (Ended, asyncio.CancelledError)):
+            outcome = "left"
+        elif error is not None:
+            outcome = "failed" if call.first_ms is None else "cut"
+            if call.first_ms is not None and isinstance(error, Exception):
+                call.failed(error)
+        await self._settling.settle(call, outcome)
 
     def _cached(self, call: Call, key: bytes | None) -> Whole | None:
         found = None if self._cache is None or key is None else self._cache.find(key)
@@ -146,6 +137,10 @@ class Calls:
             self._retry, question.api, call.provider, None, {"adapter": call.provider, "model": question.asked.model}
         )
         return await retrying.call(attempt, max(0.0, call.until - time.monotonic()))
+
+
+async def _whole(model: Model[Any], order: Order) -> Whole:
+    return await model.answer(order)
 
 
 async def _begun(model: Model[Any], order: Order) -> Pieces:

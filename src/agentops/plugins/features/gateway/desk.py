@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from agentops.core.allowance import Allowance
 from agentops.core.errors import BadRequest, NotFound
+from agentops.core.identity import ANONYMOUS
 from agentops.core.run_names import checked_run_name
 from agentops.plugins.features.gateway.call import Call
 from agentops.plugins.features.gateway.limits import NEVER, Need, check_cost, check_model, limits_of
@@ -16,7 +19,7 @@ from agentops.plugins.features.gateway.settings import ProjectSettings
 from agentops.plugins.features.gateway.targets import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from litestar import Request
 
@@ -30,10 +33,11 @@ if TYPE_CHECKING:
     from agentops.plugins.features.gateway.settings import GatewaySettings, ModelSettings, TargetSettings
 
 RUN_HEADER: Final = b"x-agentops-run"
-_PASSED_ON: Final = (b"anthropic-beta", b"anthropic-version", b"openai-beta")
+_PASSED_ON: Final = frozenset({b"anthropic-beta", b"anthropic-version", b"openai-beta"})
 """Headers of a caller that belong to the API and hold no credential."""
 
 _NO_LIMITS: Final = ProjectSettings()
+_UNLIMITED: Final = Allowance()
 
 
 class Desk:
@@ -52,16 +56,9 @@ class Desk:
         self._prices = prices
         self._till = till
         self._own_keys = own_keys
-        each = settings.each_key
-        self._allowance = Allowance(
-            models=tuple(each.models),
-            requests_per_minute=each.requests_per_minute,
-            tokens_per_minute=each.tokens_per_minute,
-            parallel=each.parallel,
-            budget_day=each.budget_day,
-            budget_month=each.budget_month,
-            cost_per_call=each.cost_per_call,
-        )
+        self._with_credits = settings.credits is not None
+        each = msgspec.convert(settings.each_key, Allowance, from_attributes=True)
+        self._allowance = _UNLIMITED if each == _UNLIMITED else each
 
     async def call_of(self, request: Request[Any, Any, Any], question: Question) -> Call:
         """A call that is held for, or the refusal."""
@@ -72,24 +69,24 @@ class Desk:
         project = self._settings.projects.get(identity.project, _NO_LIMITS)
         targets = self._targets(question.api, model)
         own_keys = await self._own_keys_for(identity, targets)
-        headers = [*request.scope["headers"]]
+        run, headers = _told_by(request.scope["headers"])
         call = Call(
             question=question,
             identity=identity,
             content=project.content or self._settings.content,
-            run="",
-            targets=[target for target in targets if target.provider in own_keys] or targets,
-            headers={name.decode(): value.decode("latin-1") for name, value in headers if name in _PASSED_ON},
+            run=run or run_of(identity),
+            targets=[target for target in targets if target.provider in own_keys] if own_keys else targets,
+            headers=headers,
             until=time.monotonic() + self._settings.call_seconds,
             own_keys=own_keys,
         )
-        call.run = _named_run(headers) or run_of(identity, day_of(call.at).isoformat())
-        need = self._need(call, model)
-        check_cost(need.likely, allowance)
-        call.limits = limits_of(identity, allowance, project, need, with_credits=self._settings.credits is not None)
-        if call.limits:
-            wants = [limit.want for limit in call.limits]
-            await self._till.hold(call.id, wants, self._settings.wait_seconds)
+        if allowance is not _UNLIMITED or project is not _NO_LIMITS or self._with_credits:
+            need = self._need(call, model)
+            check_cost(need.likely, allowance)
+            call.limits = limits_of(identity, allowance, project, need, with_credits=self._with_credits)
+            if call.limits:
+                wants = [limit.want for limit in call.limits]
+                await self._till.hold(call.id, wants, self._settings.wait_seconds)
         return call
 
     def _model(self, name: str) -> ModelSettings:
@@ -107,13 +104,10 @@ class Desk:
 
     async def _own_keys_for(self, identity: Identity, targets: Sequence[TargetSettings]) -> dict[str, Secret]:
         """The caller's own keys at these providers; whoever has one is served by those only, and not charged."""
-        found: dict[str, Secret] = {}
-        if self._own_keys is not None:
-            for provider in {target.provider for target in targets}:
-                key = await self._own_keys.find(identity.project, identity.subject, provider)
-                if key is not None:
-                    found[provider] = key
-        return found
+        if self._own_keys is None or identity is ANONYMOUS:
+            return {}
+        providers = {target.provider for target in targets}
+        return await self._own_keys.found(identity.project, identity.subject, providers)
 
     def _need(self, call: Call, model: ModelSettings) -> Need:
         """At worst, whichever of the targets answers; a call is not refused for the worst, but waits for it."""
@@ -141,8 +135,13 @@ class Desk:
         )
 
 
-def _named_run(headers: Sequence[tuple[bytes, bytes]]) -> str:
+def _told_by(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, dict[str, str]]:
+    """The run that a caller names, and what is to be told to the provider."""
+    run = ""
+    passed_on: dict[str, str] = {}
     for name, value in headers:
         if name == RUN_HEADER:
-            return checked_run_name(value.decode("utf-8", errors="replace").strip())
-    return ""
+            run = checked_run_name(value.decode("utf-8", errors="replace").strip())
+        elif name in _PASSED_ON:
+            passed_on[name.decode()] = value.decode("latin-1")
+    return run, passed_on

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 _OURS: Final = frozenset({401, 402, 403})
 """Said of the key that this server has at the provider: nothing that the caller could mend."""
+_KEPT: Final = frozenset({502, 503, 504, 529})
 _WAITS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 _SANE: Final = re.compile(r"[A-Za-z0-9 ,:.-]{1,40}")
+_REFUSED: Final = 400
 _FAULTY: Final = 500
 _WORDS_MOST: Final = 2_000
 
@@ -70,7 +72,7 @@ def refusal_for(error: Exception, call: Call | None) -> Refusal:
         return ProviderRefusal(502, message, code="provider_refused", **NEVER)
     if error.status in _OURS:
         message = f"{call.provider} refuses your own key: {message}"
-    status = error.status if error.status < _FAULTY or error.status in {502, 503, 504, 529} else 502
+    status = error.status if _REFUSED <= error.status < _FAULTY or error.status in _KEPT else 502
     code = told.code if isinstance(told.code, str) else "provider_error"
     return ProviderRefusal(
         status, message, code=code, param=told.param if isinstance(told.param, str) else None, **headers

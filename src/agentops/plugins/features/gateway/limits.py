@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from agentops.accounts.keys import CREDENTIAL
+from agentops.core.dollars import in_dollars
 from agentops.core.errors import BadRequest, Forbidden, TooManyRequests
 from agentops.core.records import now_ms
 from agentops.money import purses
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 NEVER: Final = {"x-should-retry": "false"}
 """For clients that try again by themselves: it would be in vain."""
-DOLLAR: Final = 1_000_000
 
 Unit = Literal["money", "tokens", "requests", "parallel"]
 
@@ -75,16 +75,10 @@ def check_cost(cost: int, allowance: Allowance) -> None:
     most = allowance.cost_per_call
     if most is not None and cost > most:
         message = (
-            f"this call may cost {dollars(cost)}, and a call of this key {dollars(most)} at most: ask for less, or "
-            "name a smaller `max_completion_tokens`"
+            f"this call may cost ${in_dollars(cost)}, and a call of this key ${in_dollars(most)} at most: "
+            "ask for less, or name a smaller `max_completion_tokens`"
         )
         raise BadRequest(message, code="cost_limit_exceeded", headers=NEVER)
-
-
-def dollars(amount: int) -> str:
-    """An amount as people read it, to the last micro-dollar."""
-    text = f"{amount // DOLLAR}.{amount % DOLLAR:06d}"
-    return f"${text[:-4]}{text[-4:].rstrip('0')}"
 
 
 def _of_key(identity: Identity, allowance: Allowance, need: Need) -> Iterator[Limit]:
@@ -118,11 +112,11 @@ def _budgets(
     now = now_ms()
     midnight = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if day is not None:
-        what = f"the budget of this {whose} for a day, {dollars(day)},"
+        what = f"the budget of this {whose} for a day, ${in_dollars(day)},"
         refusal = _no_money(what, need, midnight + timedelta(days=1))
         yield Limit(_money(purse("day"), purses.day(now), need, day, refusal), "money")
     if month is not None:
-        what = f"the budget of this {whose} for a month, {dollars(month)},"
+        what = f"the budget of this {whose} for a month, ${in_dollars(month)},"
         refusal = _no_money(what, need, (midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
         yield Limit(_money(purse("month"), purses.month(now), need, month, refusal), "money")
 
@@ -139,7 +133,7 @@ def _money(purse: str, period: int, need: Need, size: int | None, refusal: Refus
 
 def _no_money(what: str, need: Need, ends: datetime | None) -> Refusal:
     until = "" if ends is None else f" until {ends:%Y-%m-%dT%H:%M:%SZ}"
-    message = f"{what} has not enough left{until} for this call, which may cost {dollars(need.likely)}"
+    message = f"{what} has not enough left{until} for this call, which may cost ${in_dollars(need.likely)}"
     return TooManyRequests(message, code="insufficient_quota", headers=NEVER)
 
 

@@ -16,7 +16,7 @@ from agentops.core.http.describing import (
 )
 from agentops.core.http.paging import bad_limit
 from agentops.core.ports.model import Api
-from agentops.plugins.features.gateway import messages
+from agentops.plugins.features.gateway import messages, own_keys
 from agentops.plugins.features.gateway.faults import ProviderRefusal
 
 _OBJECT: Final = dict[str, Any]
@@ -175,7 +175,7 @@ USAGE: Final = documented(
         query_parameter("until", "The last day; today without it.", example="2099-12-31"),
         query_parameter(
             "by",
-            "By what to add up: any of `day`, `key`, `user`, `model`, `provider`.",
+            "By what to add up: any of `day`, `key`, `user`, `model`, `provider`, `project`.",
             example="day,model",
         ),
         query_parameter("user", "Only of this user.", example="alice"),
@@ -211,4 +211,47 @@ USAGE: Final = documented(
         }
     },
     refusals=[BadRequest("`since` is a day such as 2026-01-31", param="since"), _AWAY],
+)
+_STORED: Final = {
+    "provider": "openai",
+    "shown": "…wxyz",
+    "created_at": "2026-01-01T00:00:00Z",
+    "last_used": None,
+}
+STORE_KEY: Final = documented(
+    "Store one's own key for a provider",
+    description="It is used for the caller's calls instead of the server's, and then nothing is charged. It is stored "
+    "sealed, and never shown again; it takes the place of the one stored before.",
+    requestBody={
+        "content": json_example(own_keys.WantedOwnKey, {"provider": "openai", "api_key": "sk-proj-0123456789wxyz"})
+    },
+    responses={"201": answered("It is used from the next call on", own_keys.StoredKey, _STORED)},
+    refusals=[
+        BadRequest("there is no such provider here", code="unknown_provider", param="provider"),
+        BadRequest("a provider's key is 16 to 500 letters, digits and signs, without blanks", param="api_key"),
+        *refused_bodies(),
+        _AWAY,
+    ],
+)
+LIST_KEYS: Final = documented(
+    "List one's own keys for providers",
+    responses={
+        "200": answered(
+            "By the name of the provider, with the last four characters of each",
+            own_keys.StoredKeys,
+            {"keys": [_STORED], "total": 1},
+        )
+    },
+    refusals=[_AWAY],
+)
+DELETE_KEY: Final = documented(
+    "Delete one's own key for a provider",
+    responses={
+        "200": answered(
+            "The server's own is used from the next call on, and charged",
+            own_keys.Deleted,
+            {"message": "the key is deleted", "success": True},
+        )
+    },
+    refusals=[NotFound("there is no such key"), _AWAY],
 )

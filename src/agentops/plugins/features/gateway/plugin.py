@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.params import FromPath
 
+from agentops.accounts.own_keys import OwnKeys
+from agentops.accounts.ring import Ring, check_ring
 from agentops.core.http.express import EXPRESS
 from agentops.core.ports.feature import Feature
 from agentops.money.till import Till
@@ -18,6 +20,7 @@ from agentops.plugins.features.gateway.calls import Calls
 from agentops.plugins.features.gateway.checks import check_models, check_prices, check_providers
 from agentops.plugins.features.gateway.desk import Desk
 from agentops.plugins.features.gateway.figures import Figures
+from agentops.plugins.features.gateway.own_keys import Safe
 from agentops.plugins.features.gateway.prices import Prices
 from agentops.plugins.features.gateway.room import Room
 from agentops.plugins.features.gateway.serving import Serving
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.model import Model
     from agentops.core.problem import Problem
     from agentops.core.rungs import Rungs
+    from agentops.core.secret import Secret
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -45,6 +49,7 @@ class Gateway(Feature[GatewaySettings]):
 
     permissions: ClassVar = {
         "llm:call": "call models, and see one's own usage and credits",
+        "llm:keys": "store, see and delete one's own keys for providers",
         "llm:manage": "see everybody's usage",
     }
     error_styles: ClassVar[Mapping[str, ErrorStyle]] = MappingProxyType(
@@ -53,10 +58,16 @@ class Gateway(Feature[GatewaySettings]):
 
     _serving: Serving
     _figures: Figures
+    _safe: Safe
+
+    @property
+    def ring(self) -> Sequence[Secret]:
+        return self.settings.ring
 
     def check(self) -> Iterable[Problem]:
         yield from check_models(self.settings)
         yield from check_prices(self.settings, Prices(self.settings.prices))
+        yield from check_ring(self.settings.ring)
 
     def check_beside(self, auth: Mapping[str, Authenticator], models: Mapping[str, Model]) -> Iterable[Problem]:
         yield from check_providers(self.settings, models)
@@ -65,15 +76,18 @@ class Gateway(Feature[GatewaySettings]):
     async def life(self, rungs: Rungs) -> AsyncGenerator[None]:
         settings, signals, prices = self.settings, rungs.signals, Prices(self.settings.prices)
         till = self._till(rungs)
-        settling = Settling(rungs.events, till, signals, record=settings.record)
+        own_keys = OwnKeys(rungs.storage, Ring(self.ring), signals) if self.ring else None
+        settling = Settling(rungs.events, till, signals, own_keys, record=settings.record)
         cache = None if settings.cache is None else Cache(settings.cache)
         calls = Calls(
             rungs.models, rungs.retry if rungs.has("retry") else None, prices, cache, settling=settling, signals=signals
         )
-        desk = Desk(settings, rungs.models, prices, till, None)
-        self._serving = Serving(desk, calls, Room(settings.bytes_in_flight, signals), settings.call_seconds)
+        desk = Desk(settings, rungs.models, prices, till, own_keys)
+        self._serving = Serving(desk, calls, settling, Room(settings.bytes_in_flight, signals), settings.call_seconds)
+        if own_keys is not None:
+            self._safe = Safe(own_keys, rungs.models.keys())
         self._figures = Figures(settings.models, till, with_credits=settings.credits is not None)
-        async with till.life(), settling.life():
+        async with till.life():
             silence = rungs.draining.tell(self._serving.drain)
             try:
                 yield
@@ -108,6 +122,12 @@ class Gateway(Feature[GatewaySettings]):
         yield get(f"{base}/credits", **own, **openapi.CREDITS)(self.credits)
         yield get(f"{base}/credits/history", **own, **openapi.HISTORY)(self.history)
         yield get(f"{base}/usage", **own, **openapi.USAGE)(self.usage)
+        if self.ring:
+            keys: dict[str, Any] = {"opt": {"permission": "llm:keys"}, "include_in_schema": in_schema}
+            path = f"{base}/byok/keys"
+            yield post(path, **keys, **openapi.STORE_KEY)(self.store_key)
+            yield get(path, **keys, **openapi.LIST_KEYS)(self.list_keys)
+            yield delete(f"{path}/{{provider:str}}", status_code=200, **keys, **openapi.DELETE_KEY)(self.delete_key)
 
     async def chat(self, request: AnyRequest) -> Response[bytes]:
         return await self._serving.serve("chat", request)
@@ -135,3 +155,12 @@ class Gateway(Feature[GatewaySettings]):
 
     async def usage(self, request: AnyRequest) -> Response[bytes]:
         return await self._figures.usage(request)
+
+    async def store_key(self, request: AnyRequest) -> Response[bytes]:
+        return await self._safe.put(request)
+
+    async def list_keys(self, request: AnyRequest) -> Response[bytes]:
+        return await self._safe.list(request)
+
+    async def delete_key(self, request: AnyRequest, provider: FromPath[str]) -> Response[bytes]:
+        return await self._safe.delete(request, provider)

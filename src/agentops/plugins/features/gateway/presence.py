@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from agentops.core.http.asgi import Receive
 
-LOOKED_AFTER_SECONDS: Final = 0.05
-"""Most failures and all quick answers come sooner, and are spared a task of their own."""
+LONG_SECONDS: Final = 0.05
 
 Reason = Literal["left", "late", "revoked", "stopping"]
 
@@ -26,17 +25,30 @@ class Ended(Exception):
 
 
 class Presence:
-    """A block in which a call is served; `end` cancels it, and it is left with `Ended`."""
+    """A block in which a call is served; `end` cancels it, and it is left with `Ended`.
+
+    Most calls are over before anything has to be done for it, and are spared all but one timer.
+    """
 
     def __init__(self, receive: Receive, seconds: float, on_close: Callable[[Presence], None]) -> None:
+        """Whoever asked is looked after, and the call ended after so many seconds."""
         self._receive = receive
+        self._seconds = seconds
         self._on_close = on_close
+        self._on_long: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(LONG_SECONDS, self._become_long)
+        self._is_long = False
         self._reason: Reason | None = None
-        self._look = self._loop.call_later(LOOKED_AFTER_SECONDS, self._begin_to_look)
-        self._late = self._loop.call_later(seconds, self.end, "late")
         self._looking: asyncio.Task[None] | None = None
         self._serving: asyncio.Task[object] | None = None
+
+    def when_long(self, do: Callable[[], None]) -> None:
+        """Call this when it lasts longer than most, or at once if it already does."""
+        if self._is_long:
+            do()
+        else:
+            self._on_long = do
 
     def end(self, reason: Reason) -> None:
         if self._reason is None and self._serving is not None:
@@ -59,13 +71,16 @@ class Presence:
     def close(self) -> None:
         """To be called at the end, whatever happened."""
         self._on_close(self)
-        self._look.cancel()
-        self._late.cancel()
+        self._timer.cancel()
         if self._looking is not None:
             self._looking.cancel()
 
-    def _begin_to_look(self) -> None:
+    def _become_long(self) -> None:
+        self._is_long = True
+        self._timer = self._loop.call_later(max(0.0, self._seconds - LONG_SECONDS), self.end, "late")
         self._looking = self._loop.create_task(self._end_when_gone())
+        if self._on_long is not None:
+            self._on_long()
 
     async def _end_when_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

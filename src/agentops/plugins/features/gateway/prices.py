@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from agentops.core.ports.model import Usage
+from agentops.core.records import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from agentops.core.ports.model import Usage
     from agentops.plugins.features.gateway.settings import PriceSettings
 
 _MILLION: Final = 1_000_000
+_FIRST: Final = date(1970, 1, 1)
 
 
 class Price(NamedTuple):
-    """Micro-dollars for a million tokens."""
+    """Micro-dollars for a million tokens, from a day on; days are UTC's, for everybody, and counted from 1970."""
 
-    since: date
+    since: int
     input: int
     output: int
     cached: int
@@ -47,18 +49,17 @@ class Prices:
             cached = each.input if each.cached is None else each.cached
             written = each.input if each.written is None else each.written
             self._by_model.setdefault((each.provider, each.model), []).append(
-                Price(each.since, each.input, each.output, cached, written)
+                Price((each.since - _FIRST).days, each.input, each.output, cached, written)
             )
         for prices in self._by_model.values():
             prices.sort(reverse=True)
 
-    def of(self, provider: str, model: str, day: date) -> Price | None:
+    def of(self, provider: str, model: str, day: int) -> Price | None:
         return next((price for price in self._by_model.get((provider, model), ()) if price.since <= day), None)
 
     def all_of(self, provider: str, model: str) -> Sequence[Price]:
         return self._by_model.get((provider, model), ())
 
 
-def day_of(at_ms: int) -> date:
-    """Days are UTC's, for everybody."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).date()
+def day_of(at_ms: int) -> int:
+    return at_ms // DAY_MS

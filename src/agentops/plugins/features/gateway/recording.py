@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from agentops.core.records import EventBody, NewEvent
+from agentops.core.records import DAY_MS, EventBody, NewEvent, now_ms
 
 if TYPE_CHECKING:
     from agentops.core.identity import Identity
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 CONTENT_MOST: Final = 1024 * 1024
 """Bytes of content in one event; of more it is only said how much it was."""
 
+_FIRST: Final = date(1970, 1, 1).toordinal()
 _CONTENT: Final = ("system", "instructions", "messages", "input", "tools")
 _REDACTED: Final = tuple(
     (re.compile(pattern), f"[{name}]")
@@ -36,10 +39,14 @@ _REDACTED: Final = tuple(
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def run_of(identity: Identity, day: str) -> str:
+def run_of(identity: Identity, at_ms: int | None = None) -> str:
     """Where the calls of a key are told that names no run: one for each day."""
-    who = identity.credential or identity.subject
-    return f"llm-{re.sub(r'[^A-Za-z0-9._-]+', '-', who)[:160]}-{day}"
+    return _run_of(identity.credential or identity.subject, (now_ms() if at_ms is None else at_ms) // DAY_MS)
+
+
+@lru_cache(maxsize=4096)
+def _run_of(who: str, day: int) -> str:
+    return f"llm-{re.sub(r'[^A-Za-z0-9._-]+', '-', who)[:160]}-{date.fromordinal(_FIRST + day)}"
 
 
 def asked_event(call: Call) -> NewEvent:
@@ -60,12 +67,14 @@ def ended_events(call: Call) -> list[NewEvent]:
     events = [
         _event(call, failure.at, "llm.retry", "warning", {"call": call.id, **failure.told()})
         for number, failure in enumerate(call.failures)
-        if call.outcome == "ok" or number < len(call.failures) - 1
+        if call.outcome in _NO_FAILURES or number < len(call.failures) - 1
     ]
     level = {"ok": "info", "left": "info"}.get(call.outcome, "error")
     return [*events, _event(call, call.ended_at, _TYPES[call.outcome], level, _ending(call))]
 
 
+_NO_FAILURES: Final = frozenset({"ok", "left"})
+"""Of the other outcomes the last try that failed is the reason, and not told apart."""
 _TYPES: Final = {"ok": "llm.response", "left": "llm.cancelled", "cut": "llm.error", "failed": "llm.error"}
 
 
@@ -85,7 +94,7 @@ def _ending(call: Call) -> dict[str, Any]:
     }
     if call.from_cache:
         payload["fromCache"] = True
-    if call.failures and call.outcome not in {"ok", "left"}:
+    if call.failures and call.outcome not in _NO_FAILURES:
         payload["error"] = call.failures[-1].told()
     if call.content != "off" and (call.answer or call.texts):
         payload["content"] = _shown(call.answer or _encode("".join(call.texts)), call.content)
@@ -115,7 +124,7 @@ def _redacted(value: Any) -> Any:
             value = pattern.sub(stand_in, value)
         return value
     if isinstance(value, list):
-        return [_redacted(each) for each in value]
+        return [_redacted(each) for each in cast("list[Any]", value)]  # type: ignore[redundant-cast]
     if isinstance(value, dict):
         return {_redacted(name): _redacted(each) for name, each in cast("dict[str, Any]", value).items()}
     return value

@@ -9,6 +9,7 @@ from litestar import Response
 
 from agentops.core.error_styles import render
 from agentops.core.http.gate import context_of
+from agentops.core.ports.model import ModelLost
 from agentops.plugins.features.gateway.faults import refusal_for, style_of
 from agentops.plugins.features.gateway.presence import Ended
 
@@ -44,38 +45,37 @@ class RelayedStream(Response[bytes]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context, call = context_of(scope), self._call
         watched = context.vouched.watch(scope["auth"], scope["user"], lambda: self._presence.end("revoked"))
+        ending: Exception | None = None
         try:
             with self._presence:
                 await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                last = await self._relayed(send)
-                await send({"type": "http.response.body", "body": last, "more_body": False})
-        except Ended as ended:
-            if ended.reason == "left":
-                context.signals.event(
-                    f"{context.lane.name + '.' if context.lane else ''}{_OPERATION}.sse_client_closed"
-                )
-            else:
-                with suppress(Exception):
-                    await send({"type": "http.response.body", "body": _said(call, ended, context.request_id)})
+                async with aclosing(self._calls.rest(call, self._pieces)) as pieces:
+                    async for piece in pieces:
+                        await send({"type": "http.response.body", "body": _frame(piece), "more_body": True})
+        except Exception as error:  # noqa: BLE001 - the status has been sent: what went wrong is said in the stream
+            ending = error
+        except BaseException as error:
+            await self._calls.ended(call, error)
+            raise
         finally:
             context.vouched.forget(watched)
             self._presence.close()
-
-    async def _relayed(self, send: Send) -> bytes:
-        """Write all but the end of it, which is returned: by then the call is settled."""
-        api = self._call.question.api
-        try:
-            async with aclosing(self._calls.rest(self._call, self._pieces)) as pieces:
-                async for piece in pieces:
-                    await send({"type": "http.response.body", "body": _frame(piece), "more_body": True})
-        except Ended:
-            raise
-        except Exception as error:  # noqa: BLE001 - the status has been sent: what went wrong is said in the stream
-            return _said(self._call, error, "")
-        return _DONE if api == "chat" else b""
+        await self._calls.ended(call, ending)
+        if isinstance(ending, Ended) and ending.reason == "left":
+            lane = f"{context.lane.name}." if context.lane is not None and context.lane.name else ""
+            context.signals.event(f"{lane}{_OPERATION}.sse_client_closed")
+            return
+        last = _DONE if call.question.api == "chat" else b""
+        if ending is not None:
+            last = _said(call, ending, context.request_id)
+        with suppress(OSError):
+            await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 def _frame(piece: Piece) -> bytes:
+    """What would be read as more than one event is refused, for a plugin may have handed on what came."""
+    if b"\n" in piece.data or b"\r" in piece.data or not (piece.event.isascii() and piece.event.isprintable()):
+        raise ModelLost("the provider's stream has an event that is not one")
     if piece.event:
         return b"event: %b\ndata: %b\n\n" % (piece.event.encode(), piece.data)
     return b"data: %b\n\n" % piece.data

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from agentops.core.errors import Refusal, Unavailable
-from agentops.core.records import now_ms
 from agentops.core.serving import apart
 from agentops.money.purses import is_money, whose_credits
 from agentops.money.records import CallRecord
@@ -15,61 +13,57 @@ from agentops.plugins.features.gateway.limits import spends_of
 from agentops.plugins.features.gateway.recording import asked_event, ended_events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from agentops.accounts.own_keys import OwnKeys
     from agentops.core.eventlog import EventLog
     from agentops.core.records import NewEvent
     from agentops.core.signals import Signals
     from agentops.money.till import Till
-    from agentops.plugins.features.gateway.call import Call
-
-TOLD_AFTER_SECONDS: Final = 0.05
-"""A call that takes longer is told when it begins; a quicker one at its end, in one commit with it."""
-WAITED_SECONDS: Final = 5.0
-"""How long the end of an answer waits for a database that is away; the charge is not given up then."""
+    from agentops.plugins.features.gateway.call import Call, Outcome
 
 
 class Settling:
     """Settles each call once, whatever became of it."""
 
-    def __init__(self, events: EventLog, till: Till, signals: Signals, *, record: bool) -> None:
+    def __init__(
+        self, events: EventLog, till: Till, signals: Signals, own_keys: OwnKeys | None, *, record: bool
+    ) -> None:
         self._events = events
         self._till = till
         self._signals = signals
+        self._own_keys = own_keys
         self._record = record
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    @asynccontextmanager
-    async def life(self) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=WAITED_SECONDS)
-
-    @asynccontextmanager
-    async def told_while_it_lasts(self, call: Call) -> AsyncGenerator[None]:
+    def tell_asked(self, call: Call) -> None:
         """Tell the run of a call that takes long, while it is under way."""
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(TOLD_AFTER_SECONDS, self._tell_asked, call) if self._record else None
+        if self._record and not call.ended_at:
+            call.asking_told = apart(self._told(call), name="agentops telling")
+
+    async def settle(self, call: Call, outcome: Outcome) -> None:
+        """Return once it is committed. Whoever is cancelled meanwhile leaves it to the till, which does not give up."""
+        call.ended(outcome)
+        record = _record_of(call)
+        spends = spends_of(call.limits, call.cost, call.usage.input + call.usage.output)
+        events = self._events_of(call)
         try:
-            yield
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    async def settle(self, call: Call) -> None:
-        """Return once it is committed, or has waited long enough: then it goes on by itself."""
-        call.ended_at = now_ms()
-        task = apart(self._settle(call), name="agentops settling")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        done, _ = await asyncio.wait({task}, timeout=WAITED_SECONDS)
-        if not done:
+            call.remaining = await self._settled(record, spends, events)
+        except Unavailable:
             self._signals.event("llm.settling_late", "warning", call=call.id)
+        except Refusal as refusal:
+            self._signals.event("llm.not_recorded", "warning", call=call.id, reason=refusal.message)
+            call.remaining = await self._settled(record, spends, [])
+        await self._note_own_key(call)
+        self._tell(call)
 
-    def _tell_asked(self, call: Call) -> None:
-        call.asking_told = apart(self._told(call), name="agentops telling")
+    async def _note_own_key(self, call: Call) -> None:
+        """When it was used last; to know it is worth no wait for the disk, and no failure."""
+        if self._own_keys is None or not call.own_key:
+            return
+        used = self._own_keys.used(call.identity.project, call.identity.subject, call.provider)
+        if used:
+            with suppress(Refusal):
+                await self._events.change(used, lasting=False)
 
     async def _told(self, call: Call) -> bool:
         try:
@@ -78,19 +72,6 @@ class Settling:
             return False
         return True
 
-    async def _settle(self, call: Call) -> None:
-        record = _record_of(call)
-        spends = spends_of(call.limits, call.cost, call.usage.input + call.usage.output)
-        events = await self._events_of(call)
-        try:
-            call.remaining = await self._settled(record, spends, events)
-        except Unavailable:
-            self._signals.event("llm.settling_late", "warning", call=call.id)  # it is tried again until it is done
-        except Refusal as refusal:
-            self._signals.event("llm.not_recorded", "warning", call=call.id, reason=refusal.message)
-            call.remaining = await self._settled(record, spends, [])
-        self._tell(call)
-
     async def _settled(self, record: CallRecord, spends: Mapping[str, int], events: Sequence[NewEvent]) -> int | None:
         """What is left of the credits, or else of the budget that has least left."""
         appended = await self._till.settle(record, spends, events)
@@ -98,10 +79,12 @@ class Settling:
         left = {purse: size - spent for purse, _, size, spent in rows if is_money(purse)}
         return next((left[purse] for purse in left if whose_credits(purse)), min(left.values(), default=None))
 
-    async def _events_of(self, call: Call) -> list[NewEvent]:
+    def _events_of(self, call: Call) -> list[NewEvent]:
+        """What is told while it lasts stands before this in the queue."""
         if not self._record:
             return []
-        is_told = call.asking_told is not None and await call.asking_told
+        told = call.asking_told
+        is_told = told is not None and not (told.done() and not told.result())
         return [*(() if is_told else (asked_event(call),)), *ended_events(call)]
 
     def _tell(self, call: Call) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from agentops.plugins.features.gateway.settings import TargetSettings
 
+_REFUSED: Final = 400
 _FAULTY: Final = 500
 _THEIR_FAULT: Final = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
 """Of a provider that refuses us, or has not got the model: another may."""
@@ -35,4 +36,4 @@ def may_go_to_another(error: Exception) -> bool:
         return True
     if not isinstance(error, ModelFault) or error.status is None:
         return False
-    return error.status >= _FAULTY or error.status in _THEIR_FAULT
+    return not _REFUSED <= error.status < _FAULTY or error.status in _THEIR_FAULT

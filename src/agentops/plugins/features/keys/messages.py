@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -11,6 +10,7 @@ from agentops.accounts.keys import State
 from agentops.accounts.wanted_key import DAYS_MOST
 from agentops.core.allowance import Allowance
 from agentops.core.limits import RateText
+from agentops.core.records import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,3 @@ def _listed(key: Key) -> ListedKey:
         rate_limits=list(key.rates),
         llm=key.llm,
     )
-
-
-def iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
