@@ -91,8 +91,7 @@ async def test_usage_is_ones_own_unless_one_may_see_everybodys(tmp_path: Path) -
 
 async def test_usage_is_added_up_by_what_is_asked_for(tmp_path: Path) -> None:
     async with gated(tmp_path) as gate:
-        for _ in range(3):
-            cost = (await gate.chat(max_tokens=5)).json()["_metadata"]["cost_incurred"]
+        costs = [(await gate.chat(max_tokens=5)).json()["_metadata"]["cost_incurred"] for _ in range(3)]
         (row,) = (await gate.get("/llm/usage?by=day,key,user,model,provider,project"))["rows"]
         named = {name: row[name] for name in ("key", "user", "model", "provider", "project", "day")}
         assert named == {
@@ -103,7 +102,7 @@ async def test_usage_is_added_up_by_what_is_asked_for(tmp_path: Path) -> None:
             "project": "default",
             "day": day_named(now_ms()),
         }
-        assert (row["calls"], row["failed"], row["cost"]) == (3, 0, 3 * cost)
+        assert (row["calls"], row["failed"], row["cost"]) == (3, 0, sum(costs))
         assert (await gate.get("/llm/usage?until=2020-01-01&since=2019-01-01"))["rows"] == []
 
 
