@@ -381,7 +381,7 @@ class TestWhoIsAsked:
             assert answer.status_code == 200, answer.text
             assert provider.requests[0].headers["anthropic-beta"] == "one,two"
             assert provider.requests[0].headers["x-api-key"] == "sk-ant-ours"
-            wrong = {**headers, "Anthropic-Beta": b"one\t\xe9"}
+            wrong: dict[str, Any] = {**headers, "Anthropic-Beta": b"one\t\xe9"}
             strange = await gate.server.client.post("/api/llm/messages", json=body, headers=wrong)
             assert strange.status_code == 400
             assert len(provider.requests) == 1

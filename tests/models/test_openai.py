@@ -15,6 +15,7 @@ from agentops.core.rungs import Rungs
 from agentops.plugins.models.openai import OpenAI
 from agentops.plugins.retry.backoff import Backoff
 from agentops.testing.provider import FakeProvider, Fault
+from tests.core.parts import until
 from tests.models.orders import chat, order, pieces
 from tests.outgoing.parts import answer_of
 
@@ -171,6 +172,12 @@ class TestAnswers:
         said = {"prompt_tokens": 5, "completion_tokens": "x", "prompt_tokens_details": {"cached_tokens": 9}}
         provider.fail(saying({"choices": [{"index": 0}], "usage": said}))
         assert (await model.answer(chat("hello"))).usage == Usage(5, 0, cached=5)
+
+    async def test_what_was_put_into_a_cache_is_counted(self, provider: FakeProvider, model: OpenAI) -> None:
+        details = {"cached_tokens": 3, "cache_write_tokens": 4}
+        said = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": details}
+        provider.fail(saying({"choices": [{"index": 0}], "usage": said}))
+        assert (await model.answer(chat("hello"))).usage == Usage(9, 1, cached=3, written=4)
 
     async def test_a_provider_says_nothing_in_our_name(self, provider: FakeProvider, model: OpenAI) -> None:
         forged = b'{"choices":[{"index":0}],"\\u005fmetadata":{"cost":0},"x":1.0}'
@@ -424,6 +431,18 @@ class TestStreams:
         with pytest.raises(ModelLost):
             await collect(model, chat("hello", streamed=True), came)
         assert text_of(came) == "You asked:"
+
+    async def test_a_stream_leaves_its_connection_to_the_next_call(self, provider: FakeProvider, model: OpenAI) -> None:
+        """Also when the end of the message comes behind the last event, as it mostly does."""
+        said = b"data: " + msgspec.json.encode(chunk("a", "stop")) + b"\n\ndata: [DONE]\n\n"
+        head = f"HTTP/1.1 200 OK\r\n{EVENTS}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        provider.fail(Fault(raw=head + b"%x\r\n%b\r\n" % (len(said), said), raw_stays=True))
+        await pieces(model, chat("hello", streamed=True))
+        (line,) = provider._lines
+        line.end_of_chunks()
+        await until(lambda: model._upstream is not None and model._upstream.under_way == 0)
+        await model.answer(chat("hello"))
+        assert provider._lines == {line}
 
     async def test_the_word_of_end_is_the_end(self, provider: FakeProvider, model: OpenAI) -> None:
         provider.fail(streaming(chunk("a", "stop"), b"data: [DONE]\n\n", {"error": "late"}, chunk("b")))

@@ -42,7 +42,7 @@ async def test_what_does_not_fit_is_refused_at_once_and_holds_nothing(shop: Shop
 
 
 async def test_the_first_want_without_room_is_the_one_that_is_told(shop: Shop) -> None:
-    mine, other = want(10, 5, "z"), want(10, 5, "a")._replace(refusal=Conflict("another"))
+    mine, other = want(10, 5, "z"), want(10, 5, "a")._replace(refusal=lambda: Conflict("another"))
     with pytest.raises(TooManyRequests, match=NO_ROOM):
         await shop.till.hold("c", [want(1), mine, other], 0)
 

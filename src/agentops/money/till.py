@@ -200,7 +200,7 @@ class Till:
                 if verdict.outcome == "never":
                     if want.purse not in states:
                         self._opened.discard(want.purse)
-                    raise want.refusal
+                    raise want.refusal()
             for want, verdict in zip(wants, verdicts, strict=True):
                 if verdict.outcome == "wait":
                     return want
