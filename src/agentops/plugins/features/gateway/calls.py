@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from agentops.core.ports.model import ModelLost, Order, Piece, Usage, Whole
@@ -79,13 +78,12 @@ class Calls:
         return pieces
 
     async def rest(self, call: Call, pieces: Pieces) -> AsyncGenerator[Piece]:
-        """Hand on what comes."""
-        async with aclosing(pieces.rest):
-            yield pieces.first
-            async for piece in pieces.rest:
-                _note(call, piece)
-                if piece.data:
-                    yield piece
+        """Hand on what comes; whoever is handed it closes what it comes from."""
+        yield pieces.first
+        async for piece in pieces.rest:
+            _note(call, piece)
+            if piece.data:
+                yield piece
 
     async def ended(self, call: Call, error: BaseException | None = None) -> None:
         """Settle a call, whatever ended it; to be called once."""
