@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from agentops.core.ports.model import Model
     from agentops.core.ports.retry import Retry
     from agentops.core.signals import Signals
+    from agentops.money.records import Outcome
     from agentops.plugins.features.gateway.cache import Cache
-    from agentops.plugins.features.gateway.call import Call, Outcome
+    from agentops.plugins.features.gateway.call import Call
     from agentops.plugins.features.gateway.prices import Prices
     from agentops.plugins.features.gateway.settling import Settling
 
