@@ -24,15 +24,17 @@ class Answer(NamedTuple):
 LOST = Answer(0, b"")
 
 
-def get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+def get(path: str, key: str | None = None) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{_bearing(key)}\r\n".encode()
 
 
-def post(path: str, body: str) -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return (head + body).encode()
+def post(path: str, body: str, key: str | None = None) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\n{_bearing(key)}Content-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def _bearing(key: str | None) -> str:
+    return "" if key is None else f"Authorization: Bearer {key}\r\n"
 
 
 class Connection(asyncio.Protocol):

@@ -64,9 +64,9 @@ async def stock(server: Server, run: str, events: int) -> None:
     await require_stored(server, events)
 
 
-async def require_stored(server: Server, events: int) -> None:
+async def require_stored(server: Server, events: int, key: str | None = None) -> None:
     """Every event that was acknowledged is there, and no other."""
-    runs = msgspec.json.decode(await ask_once(server.address, get("/api/runs?limit=1000")), type=list[_Run])
+    runs = msgspec.json.decode(await ask_once(server.address, get("/api/runs?limit=1000", key)), type=list[_Run])
     stored = sum(run.event_count for run in runs)
     if stored != events:
         raise Failed(f"{stored:,} events are stored, and not {events:,}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from agentops.core.allowance import Allowance
     from agentops.core.ports.storage import Storage
 
 
@@ -24,7 +25,8 @@ async def keys_in(path: Path, count: int) -> Sequence[str]:
         return [await new_key(storage) for _ in range(count)]
 
 
-async def new_key(storage: Storage[Any]) -> str:
-    wanted = Wanted("bench", "bench", 1, ["runs:*"])
-    _, text = await Keys(storage, "ak_").create(Origin("default", "bench"), wanted, Granter({"*"}, {"runs:read"}))
+async def new_key(storage: Storage[Any], permissions: Sequence[str] = ("runs:*",), llm: Allowance | None = None) -> str:
+    wanted = Wanted("bench", "bench", 1, permissions, llm=llm)
+    granter = Granter({"*"}, {"runs:read", "llm:call"})
+    _, text = await Keys(storage, "ak_").create(Origin("default", "bench"), wanted, granter)
     return text

@@ -25,7 +25,7 @@ GRACE_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it; every request was answered 201, or this does not exist."""
+    """What came of it; every request was answered as it should be, or this does not exist."""
 
     latencies: Sequence[float]
     cost: Cost
@@ -44,26 +44,29 @@ class Load:
 
 
 async def steady(
-    server: Server, requests: Sequence[Iterator[bytes]], seconds: float, most: int = MOST_REQUESTS
+    server: Server, requests: Sequence[Iterator[bytes]], seconds: float, most: int = MOST_REQUESTS, status: int = 201
 ) -> Load:
     """Post what each iterator has next over a connection of its own, for so long or so often altogether."""
     async with connected(len(requests), *server.addresses) as connections:
         spending = Spending(server)
         until, budget = time.perf_counter() + seconds, iter(range(most))
-        loops = [_Loop(connection, own, until, budget) for connection, own in zip(connections, requests, strict=True)]
+        pairs = zip(connections, requests, strict=True)
+        loops = [_Loop(connection, own, until, budget, status) for connection, own in pairs]
         async with asyncio.timeout(seconds + GRACE_SECONDS):
             await asyncio.gather(*(loop.done for loop in loops))
         load = Load([latency for loop in loops for latency in loop.latencies], spending.so_far())
     refused = Counter(loop.refusal for loop in loops if loop.refusal is not None)
     if refused:
-        raise Failed(f"not every request was answered 201: {refused}")
+        raise Failed(f"not every request was answered {status}: {refused}")
     return load
 
 
 class _Loop:
     """One connection that asks until it is late, the budget of all is spent, or it was refused."""
 
-    def __init__(self, connection: Connection, requests: Iterator[bytes], until: float, budget: Iterator[int]) -> None:
+    def __init__(
+        self, connection: Connection, requests: Iterator[bytes], until: float, budget: Iterator[int], status: int
+    ) -> None:
         self.latencies: list[float] = []
         self.refusal: Answer | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -71,6 +74,7 @@ class _Loop:
         self._requests = requests
         self._until = until
         self._budget = budget
+        self._status = status
         self._ask(time.perf_counter())
 
     def _ask(self, now: float) -> None:
@@ -83,7 +87,7 @@ class _Loop:
     def _answered(self, answer: Answer) -> None:
         now = time.perf_counter()
         self.latencies.append(now - self._asked)
-        if answer.status == 201:
+        if answer.status == self._status:
             self._ask(now)
         else:
             self.refusal = answer

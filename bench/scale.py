@@ -25,6 +25,8 @@ class Scale:
     pages: int
     help_calls: int
     auth_calls: int
+    model_calls: int
+    """One after the other, and as many chunks of a streamed one."""
     workers: int
     instances: int
     buses: Sequence[BusName]
@@ -49,6 +51,7 @@ FULL: Final = Scale(
     pages=300,
     help_calls=5,
     auth_calls=5000,
+    model_calls=1000,
     workers=4,
     instances=3,
     buses=("redis", "postgres"),
@@ -70,6 +73,7 @@ QUICK: Final = Scale(
     pages=10,
     help_calls=1,
     auth_calls=50,
+    model_calls=20,
     workers=2,
     instances=2,
     buses=("redis",),

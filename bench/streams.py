@@ -12,7 +12,7 @@ from bench.client import get
 from bench.failed import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from bench.client import Address
 
@@ -50,9 +50,11 @@ class Meter:
 class Reader(asyncio.Protocol):
     """One stream. A mark that is cut by two reads is found where they join."""
 
-    def __init__(self, meter: Meter, request: bytes) -> None:
+    def __init__(self, meter: Meter, request: bytes, opening: bytes = b": connected\n\n") -> None:
+        """The stream is open when its head is there, and what it opens with."""
         self._meter = meter
         self._request = request
+        self._opening = opening
         self._head = self._joint = b""
         self.opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -74,7 +76,7 @@ class Reader(asyncio.Protocol):
             return
         if not self._head.startswith(b"HTTP/1.1 200"):
             self.opened.set_result(False)
-        elif b": connected\n\n" in self._head:
+        elif self._opening in self._head:
             self._head = b""
             self.opened.set_result(True)
 
@@ -119,3 +121,22 @@ async def streaming(address: Address, path: str, count: int, timed_every: int = 
     finally:
         for reader in readers:
             reader.transport.close()
+
+
+async def answered(address: Address, request: bytes, count: int, frames: int, apart: float) -> Sequence[float]:
+    """How old the frames of so many streams were that end by themselves, begun so many seconds one after the other."""
+    meter = Meter()
+    readers: list[TimingReader] = []
+    loop = asyncio.get_running_loop()
+    try:
+        for _ in range(count):
+            _, reader = await loop.create_connection(partial(TimingReader, meter, request, b""), *address)
+            readers.append(reader)
+            await asyncio.sleep(apart)
+        if not all(await asyncio.gather(*(reader.opened for reader in readers))):
+            raise Failed(f"not all of {count} streams could be opened")
+        await meter.until(count * frames)
+    finally:
+        for reader in readers:
+            reader.transport.close()
+    return meter.delays

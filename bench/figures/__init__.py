@@ -8,6 +8,7 @@ from bench.figures import (
     arrays,
     auth,
     fanout,
+    gateway,
     instances,
     latency,
     limits,
@@ -40,6 +41,7 @@ FIGURES: Final[Mapping[str, Callable[[Setup], Awaitable[Sequence[Result]]]]] = {
     "made-up-keys": made_up_keys.measure,
     "telemetry": telemetry.measure,
     "limits": limits.measure,
+    "gateway": gateway.measure,
     "workers": workers.measure,
     "instances": instances.measure,
 }

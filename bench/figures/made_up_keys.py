@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.client import connected
+from bench.client import connected, get
 from bench.cost import Spending
 from bench.failed import Failed
 from bench.keys import keys_in
@@ -108,7 +108,7 @@ async def _p99(server: Server, keys: Sequence[str], seconds: float) -> float:
 
 
 async def _ask(connection: Connection, key: str, offset: float, seconds: float) -> list[float]:
-    request = f"GET /api/runs/none/events HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+    request = get("/api/runs/none/events", key)
     delays: list[float] = []
     began = time.perf_counter() + offset / _EACH_PER_SECOND
     for number in range(max(1, int(seconds * _EACH_PER_SECOND))):

@@ -25,6 +25,7 @@ FIGURES = {
     "made-up-keys": ["uvicorn", "granian"],
     "telemetry": ["", ""],
     "limits": ["", ""],
+    "gateway": ["uvicorn"] * 8,
     "workers": ["uvicorn"] * 6,
     "instances": ["uvicorn", "uvicorn", "uvicorn", ""],
 }

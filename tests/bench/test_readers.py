@@ -7,7 +7,9 @@ import random
 
 import pytest
 
-from bench.streams import Meter, Reader, TimingReader
+from bench.client import post
+from bench.provider import FRAMES_MORE, Provider
+from bench.streams import Meter, Reader, TimingReader, answered
 
 FRAMES = 200
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -54,3 +56,11 @@ async def test_waiting_for_frames_ends_with_the_last_of_them() -> None:
     assert not waiting.done()
     meter.received(1)
     await waiting
+
+
+async def test_streams_that_end_by_themselves_are_read_to_their_end() -> None:
+    request = post("/v1/chat/completions", '{"stream":true,"max_completion_tokens":3}')
+    async with await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0) as provider:
+        delays = await answered(provider.sockets[0].getsockname(), request, 4, 3 + FRAMES_MORE, apart=0.001)
+    assert len(delays) == 4 * 3
+    assert all(0 < delay < 60 for delay in delays)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentops import Kit
+    from agentops.core.ports.model import Order, Whole
 
 
 async def held_in(kit: Kit) -> list[Any]:
@@ -92,3 +93,17 @@ async def test_two_hundred_at_once_against_a_budget_for_a_hundred(tmp_path: Path
         assert (len(served), sum(served), len(refused)) == (100, 100 * cost, 1), refused
         assert (await gate.get("/llm/usage?user=bob"))["rows"][0]["cost"] == 100 * cost
         assert await held_in(gate.kit) == []
+
+
+async def test_a_call_without_a_bound_is_bounded_as_it_was_held(tmp_path: Path) -> None:
+    """Where the provider wants a bound, which Anthropic does, it is told the one of the model."""
+    orders: list[Order] = []
+
+    class Keeping(Fixture):
+        async def answer(self, order: Order) -> Whole:
+            orders.append(order)
+            return await super().answer(order)
+
+    async with gated(tmp_path, {"echo": Keeping()}) as gate:
+        assert (await gate.chat()).is_success
+        assert orders[0].most_output == 4096

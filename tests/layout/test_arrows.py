@@ -80,6 +80,7 @@ ARROWS: Final = {
     "configuration knows no Litestar": (("agentops.core.config",), ("litestar",)),
     "nothing uses the ORM": (("agentops",), ("sqlalchemy.orm", "sqlalchemy.ext.declarative", "advanced_alchemy")),
     "sql knows no plugin": (("agentops.sql",), ("agentops.plugins", "agentops.cli", "agentops.testing")),
+    "money knows no plugin": (("agentops.money",), ("agentops.plugins", "agentops.cli", "agentops.testing")),
     "calls to providers know no plugin": (
         ("agentops.outgoing",),
         ("agentops.plugins", "agentops.sql", "agentops.cli", "agentops.testing", "litestar"),

@@ -59,6 +59,13 @@ def native(**fields: Any) -> Order:
     return order("messages", {"max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}], **fields})
 
 
+async def test_a_chat_without_a_bound_has_that_of_its_model() -> None:
+    async with provider(said(body(CONTENT)), max_tokens=77) as (model, receiver):
+        await model.answer(chat("Hi")._replace(most_output=33))
+    (got,) = receiver.received
+    assert got.json["max_tokens"] == 33
+
+
 async def test_a_chat_is_asked_in_their_words_and_answered_in_ours() -> None:
     async with provider(said(body(CONTENT)), max_tokens=77) as (model, receiver):
         whole = await model.answer(chat("Hi"))

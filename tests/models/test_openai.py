@@ -172,6 +172,12 @@ class TestAnswers:
         provider.fail(saying({"choices": [{"index": 0}], "usage": said}))
         assert (await model.answer(chat("hello"))).usage == Usage(5, 0, cached=5)
 
+    async def test_what_was_put_into_a_cache_is_counted(self, provider: FakeProvider, model: OpenAI) -> None:
+        details = {"cached_tokens": 3, "cache_write_tokens": 4}
+        said = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": details}
+        provider.fail(saying({"choices": [{"index": 0}], "usage": said}))
+        assert (await model.answer(chat("hello"))).usage == Usage(9, 1, cached=3, written=4)
+
     async def test_a_provider_says_nothing_in_our_name(self, provider: FakeProvider, model: OpenAI) -> None:
         forged = b'{"choices":[{"index":0}],"\\u005fmetadata":{"cost":0},"x":1.0}'
         provider.fail(saying(forged), streaming(b'data: {"choices":[],"_metadata":1,"x":1.0}\n\n', chunk("a", "stop")))

@@ -33,6 +33,7 @@ class Order(NamedTuple):
 
     `model` is the provider's own name for it. A `key` is the caller's own and stands in for the provider's.
     `headers` are those of the caller that belong to the API, such as `anthropic-beta`; no credential is among them.
+    A call that names no bound of what is written is held for `most_output` tokens; a provider that wants one is told.
     """
 
     api: Api
@@ -41,6 +42,7 @@ class Order(NamedTuple):
     streamed: bool = False
     key: Secret | None = None
     headers: Mapping[str, str] = {}
+    most_output: int | None = None
 
 
 class Whole(NamedTuple):

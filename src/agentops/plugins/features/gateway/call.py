@@ -50,6 +50,8 @@ class Call:
     run: str
     targets: Sequence[TargetSettings]
     headers: Mapping[str, str]
+    most_output: int
+    """What it may write if it names no bound."""
     until: float
     """When it has to be over, by the monotonic clock."""
     id: str = field(default_factory=lambda: f"{now_ms():011x}{secrets.token_hex(10)}")

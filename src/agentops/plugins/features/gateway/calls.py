@@ -123,7 +123,9 @@ class Calls:
         question, model = call.question, self._models[call.provider]
         key = call.own_keys.get(call.provider)
         call.own_key = key is not None
-        order = Order(question.api, call.target, question.fields, question.streamed, key, call.headers)
+        order = Order(
+            question.api, call.target, question.fields, question.streamed, key, call.headers, call.most_output
+        )
 
         async def attempt() -> T:
             call.tries += 1

@@ -77,6 +77,7 @@ class Desk:
             run=run or run_of(identity),
             targets=[target for target in targets if target.provider in own_keys] if own_keys else targets,
             headers=headers,
+            most_output=model.most_output_tokens,
             until=time.monotonic() + self._settings.call_seconds,
             own_keys=own_keys,
         )

@@ -40,6 +40,7 @@ GROUPS: Final[dict[str, Part]] = {
     "user": "subject",
     "model": "model",
     "provider": "provider",
+    "project": "project",
 }
 """By what usage may be added up, and how it is called where it is kept."""
 DAYS: Final = 30

@@ -117,6 +117,7 @@ class UsageRow(msgspec.Struct, omit_defaults=True):
     user: str | None = None
     model: str | None = None
     provider: str | None = None
+    project: str | None = None
 
 
 class UsageReport(msgspec.Struct):

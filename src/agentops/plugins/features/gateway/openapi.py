@@ -175,7 +175,7 @@ USAGE: Final = documented(
         query_parameter("until", "The last day; today without it.", example="2099-12-31"),
         query_parameter(
             "by",
-            "By what to add up: any of `day`, `key`, `user`, `model`, `provider`.",
+            "By what to add up: any of `day`, `key`, `user`, `model`, `provider`, `project`.",
             example="day,model",
         ),
         query_parameter("user", "Only of this user.", example="alice"),

@@ -9,6 +9,7 @@ from litestar import Response
 
 from agentops.core.error_styles import render
 from agentops.core.http.gate import context_of
+from agentops.core.ports.model import ModelLost
 from agentops.plugins.features.gateway.faults import refusal_for, style_of
 from agentops.plugins.features.gateway.presence import Ended
 
@@ -72,6 +73,9 @@ class RelayedStream(Response[bytes]):
 
 
 def _frame(piece: Piece) -> bytes:
+    """What would be read as more than one event is refused, for a plugin may have handed on what came."""
+    if b"\n" in piece.data or b"\r" in piece.data or not (piece.event.isascii() and piece.event.isprintable()):
+        raise ModelLost("the provider's stream has an event that is not one")
     if piece.event:
         return b"event: %b\ndata: %b\n\n" % (piece.event.encode(), piece.data)
     return b"data: %b\n\n" % piece.data

@@ -61,7 +61,7 @@ class Anthropic(HttpModel[AnthropicSettings]):
         if order.api not in self.speaks:
             raise ModelFault(f"this provider cannot be asked for {order.api}", _NOT_SPOKEN)
         if order.api == "chat":
-            body = chat_as_messages(order, self.settings.max_tokens, cache=self.settings.cache)
+            body = chat_as_messages(order, order.most_output or self.settings.max_tokens, cache=self.settings.cache)
         else:
             body = as_asked(order)
         return self.post(_PATH, body, self._headers(order))

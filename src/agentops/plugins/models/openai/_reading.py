@@ -41,8 +41,10 @@ def usage_of(said: object, read: str, written: str) -> Usage | None:
     came_in = _count(counts.get(read))
     if came_in is None:
         return None
-    cached = _count(as_object(counts.get(f"{read}_details")).get("cached_tokens"))
-    return Usage(came_in, _count(counts.get(written)) or 0, min(cached or 0, came_in))
+    details = as_object(counts.get(f"{read}_details"))
+    cached = min(_count(details.get("cached_tokens")) or 0, came_in)
+    put_there = min(_count(details.get("cache_write_tokens")) or 0, came_in - cached)
+    return Usage(came_in, _count(counts.get(written)) or 0, cached, put_there)
 
 
 def refuse_error(said: object, secrets: Collection[str]) -> None:
