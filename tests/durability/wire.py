@@ -131,6 +131,11 @@ class Connection:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
+    async def answer(self) -> Answer:
+        """The whole answer to what was sent."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._body(*await self._answer_head())
+
     async def _request(self, method: str, path: str, body: bytes, headers: dict[str, str] | None) -> Answer:
         async with asyncio.timeout(PATIENCE):
             self.send(_head(method, path, {**(headers or {}), "Content-Length": str(len(body))}) + body)

@@ -82,7 +82,8 @@ async def call_in(kit: Kit) -> Kept:
 
 async def assert_nothing_is_held(kit: Kit) -> None:
     storage = kit.deployment.storage
-    assert [*await storage.read_rows("SELECT call, purse FROM holds")] == []
+    rows = [*await storage.read_rows("SELECT call, purse, amount, expires_at FROM holds")]
+    assert rows == [], rows
     assert [*await storage.read_rows("SELECT id, held FROM purses WHERE held <> 0")] == []
 
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    import httpx
-
     from agentops.money.line import Lines
 
 REPLY = "one two three four five"
@@ -69,17 +67,16 @@ async def before(folder: Path, provider: FakeProvider, **more: Any) -> AsyncIter
 
 
 @asynccontextmanager
-async def streamed(gate: Gated, path: str = "chat/completions", **fields: Any) -> AsyncIterator[httpx.Response]:
-    """Left when the block ends, wherever the stream is."""
+async def streamed(gate: Gated, path: str = "chat/completions", **fields: Any) -> AsyncIterator[AsyncIterator[Any]]:
+    """What its events hold; it is left when the block ends, wherever it is."""
     body = {"model": "small", **BODIES[path], **fields, "stream": True}
     headers = {"Authorization": "Bearer alice"}
     async with gate.server.client.stream("POST", f"/api/llm/{path}", json=body, headers=headers) as answer:
         assert answer.status_code == 200
-        yield answer
+        yield lines_of(answer)
 
 
-async def first_of(answer: httpx.Response, count: int) -> None:
-    lines = lines_of(answer)
+async def first_of(lines: AsyncIterator[Any], count: int) -> None:
     for _ in range(count):
         await anext(lines)
 
@@ -113,8 +110,8 @@ class TestClientsLeave:
     async def test_in_the_middle_of_a_stream(self, tmp_path: Path, provider: FakeProvider) -> None:
         provider.always = HELD
         async with before(tmp_path, provider) as gate:
-            async with streamed(gate) as answer:
-                await first_of(answer, 3)
+            async with streamed(gate) as lines:
+                await first_of(lines, 3)
             await provider.abandoned(1)
             await over(gate)
             call = await call_in(gate.kit)
@@ -127,8 +124,8 @@ class TestClientsLeave:
     async def test_in_the_words_of_responses(self, tmp_path: Path, provider: FakeProvider) -> None:
         provider.always = Fault(then="hold", after=6)
         async with before(tmp_path, provider) as gate:
-            async with streamed(gate, "responses") as answer:
-                await first_of(answer, 6)
+            async with streamed(gate, "responses") as lines:
+                await first_of(lines, 6)
             await provider.abandoned(1)
             await over(gate)
             call = await call_in(gate.kit)
@@ -138,8 +135,8 @@ class TestClientsLeave:
     async def test_what_anthropic_had_read_by_then_is_known(self, tmp_path: Path, provider: FakeProvider) -> None:
         provider.always = Fault(then="hold", after=5)
         async with gated(tmp_path, {"first": Anthropic(base_url=provider.url, key="sk-ant-ours")}) as gate:
-            async with streamed(gate, "messages") as answer:
-                await first_of(answer, 5)
+            async with streamed(gate, "messages") as lines:
+                await first_of(lines, 5)
             await provider.abandoned(1)
             await over(gate)
             call = await call_in(gate.kit)
@@ -182,9 +179,8 @@ class TestClientsLeave:
         provider.always = HELD
         async with before(tmp_path, provider) as gate:
             gate.let_in("alice", Allowance(budget_day=2_000))
-            async with streamed(gate, max_tokens=500) as answer:
-                lines = lines_of(answer)  # kept: httpx hangs up on whoever reads no further
-                await anext(lines)
+            async with streamed(gate, max_tokens=500) as lines:
+                await first_of(lines, 1)
                 asked = asyncio.create_task(post(gate, max_tokens=500))
                 await until(lambda: PURSE in lines_in(gate.kit))
                 asked.cancel()
@@ -200,8 +196,8 @@ class TestClientsLeave:
         async with before(tmp_path, provider) as gate:
 
             async def leave() -> None:
-                async with streamed(gate) as answer:
-                    await first_of(answer, 3)
+                async with streamed(gate) as lines:
+                    await first_of(lines, 3)
                     await provider.received(count)
 
             await asyncio.gather(*(leave() for _ in range(count)))
@@ -223,9 +219,8 @@ class TestMemory:
             def in_flight() -> float:
                 return [value for _, name, value, _ in gate.told.figures if name == "llm.bytes_in_flight"][-1]
 
-            async with streamed(gate) as answer:
-                lines = lines_of(answer)
-                await anext(lines)
+            async with streamed(gate) as lines:
+                await first_of(lines, 1)
                 assert (in_flight() > 0) == (content == "on")
             await over(gate)
             assert in_flight() == 0

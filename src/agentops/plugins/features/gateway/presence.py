@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Presence:
         """Whoever asked is looked after, and the call ended after so many seconds."""
         self._receive = receive
         self._seconds = seconds
-        self._on_close: list[Callable[[], object]] = [partial(on_close, self)]
+        self._on_close = on_close
         self._on_long: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(LONG_SECONDS, self._become_long)
@@ -50,10 +49,6 @@ class Presence:
             do()
         else:
             self._on_long = do
-
-    def when_closed(self, do: Callable[[], object]) -> None:
-        """Call this at the end too."""
-        self._on_close.append(do)
 
     def end(self, reason: Reason) -> None:
         if self._reason is None:
@@ -78,8 +73,7 @@ class Presence:
 
     def close(self) -> None:
         """To be called at the end, whatever happened."""
-        while self._on_close:
-            self._on_close.pop()()
+        self._on_close(self)
         self._timer.cancel()
         if self._looking is not None:
             self._looking.cancel()

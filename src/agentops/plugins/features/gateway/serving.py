@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from agentops.plugins.features.gateway.call import Call
     from agentops.plugins.features.gateway.calls import Calls
     from agentops.plugins.features.gateway.desk import Desk
-    from agentops.plugins.features.gateway.room import Room
+    from agentops.plugins.features.gateway.room import Place, Room
     from agentops.plugins.features.gateway.settling import Settling
 
 LAST_SECONDS: Final = 2.0
@@ -50,24 +49,31 @@ class Serving:
         if self._is_over:
             raise Unavailable("the server is shutting down", code="draining")
         most = context_of(request.scope).max_body
-        with ExitStack() as room:
-            room.enter_context(self._room.taken(declared_length(request.scope["headers"], most)))
+        place = self._room.take(declared_length(request.scope["headers"], most))
+        try:
             require_json(media_type_of(request))
             question = Question(api, await read_body(request, most))
-            presence = Presence(request.receive, self._seconds, self._under_way.discard)
-            self._under_way.add(presence)
-            try:
-                answer = await self._served(request, question, presence)
-            except BaseException:
-                presence.close()
-                raise
-            if isinstance(answer, RelayedStream) and question.fields:
-                presence.when_closed(room.pop_all().close)
-            return answer
+            presence = Presence(request.receive, self._seconds, partial(self._closed, place))
+        except BaseException:
+            place.give_back()
+            raise
+        self._under_way.add(presence)
+        try:
+            answer = await self._served(request, question, presence)
+        except BaseException:
+            presence.close()
+            raise
+        if not question.fields:
+            place.give_back()
+        return answer
 
     def drain(self) -> None:
         """Let calls go on for a little; what is not over then is ended, and settled."""
         asyncio.get_running_loop().call_later(LAST_SECONDS, self._end)
+
+    def _closed(self, place: Place, presence: Presence) -> None:
+        place.give_back()
+        self._under_way.discard(presence)
 
     def _end(self) -> None:
         self._is_over = True
