@@ -64,7 +64,7 @@ class Question:
         self.api: Api = api
         self.asked = decode_json(_asked, body)
         fields = _fields.decode(body)
-        self.fields: Mapping[str, msgspec.Raw] = {name: raw for name, raw in fields.items() if name not in _OWN}
+        self.fields = {name: raw for name, raw in fields.items() if name not in _OWN}
         weight = _Weight(self.fields)
         self.read_likely = weight.in_tokens(BYTES_A_TOKEN)
         """Tokens that the provider reads, as it most likely counts them."""
@@ -80,9 +80,9 @@ class Question:
         return bool(self.asked.stream)
 
     def let_go(self) -> None:
-        """It has been sent, and is not sent again: its body need not be kept."""
+        """It has been sent, and is not sent again: its body need not be kept, by the order either, which has these."""
         self.parameters = {name: msgspec.Raw(bytes(raw)) for name, raw in self.parameters.items()}
-        self.fields = {}
+        self.fields.clear()
 
 
 class _Weight:

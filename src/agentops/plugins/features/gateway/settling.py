@@ -48,8 +48,6 @@ class Settling:
         events = self._events_of(call)
         try:
             call.remaining = await self._settled(record, spends, events)
-        except Unavailable:
-            self._signals.event("llm.settling_late", "warning", call=call.id)
         except Refusal as refusal:
             self._signals.event("llm.not_recorded", "warning", call=call.id, reason=refusal.message)
             call.remaining = await self._settled(record, spends, [])
@@ -73,8 +71,12 @@ class Settling:
         return True
 
     async def _settled(self, record: CallRecord, spends: Mapping[str, int], events: Sequence[NewEvent]) -> int | None:
-        """What is left of the credits, or else of the budget that has least left."""
-        appended = await self._till.settle(record, spends, events)
+        """What is left of the credits, or else of the budget that has least left; nothing, while it is not known."""
+        try:
+            appended = await self._till.settle(record, spends, events)
+        except Unavailable:
+            self._signals.event("llm.settling_late", "warning", call=record.id)
+            return None
         rows = () if appended is None else appended.rows
         left = {purse: size - spent for purse, _, size, spent in rows if is_money(purse)}
         return next((left[purse] for purse in left if whose_credits(purse)), min(left.values(), default=None))
