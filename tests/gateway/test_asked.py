@@ -84,6 +84,24 @@ def test_the_data_of_images_are_not_text() -> None:
         assert Question("chat", body.encode()).read_likely == IMAGE_TOKENS + 3
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"messages":[{{"role":"user","content":"{}"}}]',
+        '"messages":[{{"role":"user","content":[{{"type":"text","text":"data:image/png;base64,{}"}}]}}]',
+        '"tools":[{{"function":{{"parameters":{{"properties":{{"{}":{{}}}}}}}}}}]',
+        '"response_format":{{"json_schema":"{}"}}',
+        '"functions":["{}"]',
+        '"some_field_of_tomorrow":"{}"',
+    ],
+)
+def test_text_is_text_whatever_it_looks_like_and_wherever_it_stands(fields: str) -> None:
+    text = "A" * 100_000
+    question = Question("chat", f'{{"model":"m",{fields.format(text)}}}'.encode())
+    assert question.read_at_worst >= len(text)
+    assert question.read_likely >= len(text) // BYTES_A_TOKEN
+
+
 def test_ids_of_tokens_are_tokens() -> None:
     assert Question("embeddings", b'{"model":"m","input":[[1,2,3],[4]]}').read_likely == 4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import msgspec
 from msgspec import Meta
@@ -25,9 +25,14 @@ MORE_AT_WORST: Final = 1_000
 LONGEST_NAME: Final = 200
 
 PARAMETER_MOST: Final = 100
+"""Bytes of a field that is no content; what is longer is weighed, for a provider may read it."""
 DATA_LEAST: Final = 1_000
 
 _CONTENT: Final = frozenset({"messages", "input", "system", "tools", "instructions", "user", "metadata", "prompt"})
+_HOLD_DATA: Final = frozenset({"b64_json", "data", "file_data", "image_url", "url"})
+"""Elsewhere the same letters are text, of which providers count each: a caller could hide as much of it as there is."""
+_FRAME: Final = frozenset({"content", "image_url", "role", "source", "text", "type", "url"})
+"""Names that stand around content everywhere, and count as part of an object; any other is read, as a schema's are."""
 _DATA: Final = re.compile(r"(?:data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]+")
 _Bound = Annotated[int, Meta(ge=1)]
 
@@ -86,34 +91,40 @@ class Question:
 
 
 class _Weight:
-    """How much there is to read in some JSON: the bytes of its texts, its images, whose data are not text, and ids."""
+    """How much there is to read in some JSON: bytes of texts and names, images, whose data are no text, and ids."""
 
     __slots__ = ("images", "size", "tokens")
 
     def __init__(self, fields: Mapping[str, msgspec.Raw]) -> None:
         self.size = self.images = self.tokens = 0
         for name, raw in fields.items():
-            if name in _CONTENT:
+            if not _is_parameter(name, raw):
                 self._add(msgspec.json.decode(raw))
 
     def in_tokens(self, bytes_a_token: int) -> int:
         return -(-self.size // bytes_a_token) + self.images * IMAGE_TOKENS + self.tokens
 
-    def _add(self, value: Any) -> None:
+    def _add(self, value: Any, name: str = "") -> None:
         if isinstance(value, str):
-            if len(value) > DATA_LEAST and _DATA.fullmatch(value):
+            if len(value) > DATA_LEAST and name in _HOLD_DATA and _DATA.fullmatch(value):
                 self.images += 1
             else:
-                self.size += len(value) if value.isascii() else len(value.encode())
+                self.size += _bytes_of(value)
         elif isinstance(value, dict):
             self.tokens += 1
-            for inner in value.values():  # pyright: ignore[reportUnknownVariableType]
-                self._add(inner)
+            for inner_name, inner in cast("dict[str, Any]", value).items():
+                if inner_name not in _FRAME:
+                    self.size += _bytes_of(inner_name)
+                self._add(inner, inner_name)
         elif isinstance(value, list):
             for inner in value:  # pyright: ignore[reportUnknownVariableType]
                 self._add(inner)
         elif value is not None:
             self.tokens += 1
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _is_parameter(name: str, raw: msgspec.Raw) -> bool:

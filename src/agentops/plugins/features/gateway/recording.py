@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from agentops.core.records import DAY_MS, EventBody, NewEvent, now_ms
+from agentops.core.records import EventBody, NewEvent, now_ms
+from agentops.money.purses import day_named
 
 if TYPE_CHECKING:
     from agentops.core.identity import Identity
@@ -20,33 +20,35 @@ if TYPE_CHECKING:
 CONTENT_MOST: Final = 1024 * 1024
 """Bytes of content in one event; of more it is only said how much it was."""
 
-_FIRST: Final = date(1970, 1, 1).toordinal()
 _CONTENT: Final = ("system", "instructions", "messages", "input", "tools")
 _REDACTED: Final = tuple(
     (re.compile(pattern), f"[{name}]")
     for name, pattern in (
         ("data", r"data:[a-z0-9.+/-]+;base64,[A-Za-z0-9+/=]+"),
-        ("email", r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
+        ("email", r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
         ("secret", r"\b(sk|pk|rk|ak|uc|ghp|gho|xox[abp]|AKIA|AIza)[-_]?[A-Za-z0-9_-]{16,}"),
-        ("secret", r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
+        ("secret", r"(?<![\w-])eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
         ("secret", r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}"),
         ("iban", r"\b[A-Z]{2}[0-9]{2}( ?[A-Z0-9]{4}){3,7}( ?[A-Z0-9]{1,3})?\b"),
         ("number", r"(?<![\w.])\+?[0-9][0-9 ()/-]{7,}[0-9](?![\w.])"),
     )
 )
-"""What looks like a person's or a secret; a few harmless numbers are lost with it."""
+"""What looks like a person's or a secret; a few harmless numbers are lost with it.
+
+None begins within what it may be made of: a long word would be read anew from each of its letters, while all wait.
+"""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def run_of(identity: Identity, at_ms: int | None = None) -> str:
     """Where the calls of a key are told that names no run: one for each day."""
-    return _run_of(identity.credential or identity.subject, (now_ms() if at_ms is None else at_ms) // DAY_MS)
+    return _run_of(identity.credential or identity.subject, day_named(now_ms() if at_ms is None else at_ms))
 
 
 @lru_cache(maxsize=4096)
-def _run_of(who: str, day: int) -> str:
-    return f"llm-{re.sub(r'[^A-Za-z0-9._-]+', '-', who)[:160]}-{date.fromordinal(_FIRST + day)}"
+def _run_of(who: str, day: str) -> str:
+    return f"llm-{re.sub(r'[^A-Za-z0-9._-]+', '-', who)[:160]}-{day}"
 
 
 def asked_event(call: Call) -> NewEvent:
