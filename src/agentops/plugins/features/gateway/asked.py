@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -24,12 +25,16 @@ MORE_AT_WORST: Final = 1_000
 """Tokens that a provider may add of its own, at worst: rules, tools, the frame of a conversation."""
 LONGEST_NAME: Final = 200
 
-PARAMETER_MOST: Final = 100
+PARAMETERS_MOST: Final = 50
 DATA_LEAST: Final = 1_000
 
+_HOLDING_DATA: Final = frozenset({"data", "file_data", "image_url", "url"})
+"""Where the data of images and files stand. Elsewhere what looks like them is text, and is read as such."""
+_NAME: Final = re.compile(r"[a-z0-9_]{1,40}")
+_SIMPLE: Final = re.compile(rb'[-+.0-9eE]{1,100}|true|false|null|"[A-Za-z0-9_.:-]{0,40}"')
 _CONTENT: Final = frozenset({"messages", "input", "system", "tools", "instructions", "user", "metadata", "prompt"})
 _DATA: Final = re.compile(r"(?:data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]+")
-_Bound = Annotated[int, Meta(ge=1)]
+_Bound = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class Asked(msgspec.Struct):
@@ -43,13 +48,20 @@ class Asked(msgspec.Struct):
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     temperature: float | None = None
 
-    @property
-    def most_output(self) -> int | None:
-        """The bound that the caller named, of all answers together."""
-        bound = self.max_completion_tokens or self.max_tokens or self.max_output_tokens
-        return None if bound is None else bound * (self.n or 1)
+    def most_output(self, api: Api) -> int | None:
+        """The bound that the caller named, of all answers together.
+
+        Only in the words of this API, for a provider passes over the others; of two, whichever is larger may stand.
+        """
+        bounds = [bound for name in _BOUNDS.get(api, ()) if (bound := getattr(self, name)) is not None]
+        return max(bounds) * (self.n or 1) if bounds else None
 
 
+_BOUNDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "responses": ("max_output_tokens",),
+    "messages": ("max_tokens",),
+}
 _asked: Final = msgspec.json.Decoder(Asked)
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OWN: Final = ("model", "stream", "_metadata")
@@ -65,15 +77,19 @@ class Question:
         self.asked = decode_json(_asked, body)
         fields = _fields.decode(body)
         self.fields: Mapping[str, msgspec.Raw] = {name: raw for name, raw in fields.items() if name not in _OWN}
-        weight = _Weight(self.fields)
+        weight = _weighed(self.fields)
         self.read_likely = weight.in_tokens(BYTES_A_TOKEN)
         """Tokens that the provider reads, as it most likely counts them."""
         self.read_at_worst = weight.in_tokens(1) + MORE_AT_WORST
         """As it counts the densest text there is, one byte a token, and adds what it likes."""
-        self.parameters = {name: raw for name, raw in self.fields.items() if _is_parameter(name, raw)}
+        self.parameters = _parameters(self.fields)
         """What is not content: short and simple values, as an event shows them."""
         if self.streamed and api == "embeddings":
             raise BadRequest("embeddings are not streamed", param="stream")
+
+    @property
+    def most_output(self) -> int | None:
+        return self.asked.most_output(self.api)
 
     @property
     def streamed(self) -> bool:
@@ -99,16 +115,17 @@ class _Weight:
     def in_tokens(self, bytes_a_token: int) -> int:
         return -(-self.size // bytes_a_token) + self.images * IMAGE_TOKENS + self.tokens
 
-    def _add(self, value: Any) -> None:
+    def _add(self, value: Any, name: str = "") -> None:
         if isinstance(value, str):
-            if len(value) > DATA_LEAST and _DATA.fullmatch(value):
+            if name in _HOLDING_DATA and len(value) > DATA_LEAST and _DATA.fullmatch(value):
                 self.images += 1
             else:
                 self.size += len(value) if value.isascii() else len(value.encode())
         elif isinstance(value, dict):
             self.tokens += 1
-            for inner in value.values():  # pyright: ignore[reportUnknownVariableType]
-                self._add(inner)
+            is_text = value.get("type") == "text"  # pyright: ignore[reportUnknownMemberType]
+            for inner_name, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+                self._add(inner, "" if is_text else inner_name)  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(value, list):
             for inner in value:  # pyright: ignore[reportUnknownVariableType]
                 self._add(inner)
@@ -116,5 +133,14 @@ class _Weight:
             self.tokens += 1
 
 
-def _is_parameter(name: str, raw: msgspec.Raw) -> bool:
-    return name not in _CONTENT and len(memoryview(raw)) <= PARAMETER_MOST
+def _weighed(fields: Mapping[str, msgspec.Raw]) -> _Weight:
+    try:
+        return _Weight(fields)
+    except RecursionError:
+        raise BadRequest("the JSON is nested too deeply", code="invalid_json") from None
+
+
+def _parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """Of words and numbers alone: whatever else a caller names, its words might be somebody's."""
+    found = ((name, raw) for name, raw in fields.items() if name not in _CONTENT and _NAME.fullmatch(name))
+    return dict(islice(((name, raw) for name, raw in found if _SIMPLE.fullmatch(memoryview(raw))), PARAMETERS_MOST))

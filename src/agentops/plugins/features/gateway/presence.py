@@ -51,12 +51,15 @@ class Presence:
             self._on_long = do
 
     def end(self, reason: Reason) -> None:
-        if self._reason is None and self._serving is not None:
+        if self._reason is None:
             self._reason = reason
-            self._serving.cancel()
+            if self._serving is not None:
+                self._serving.cancel()
 
     def __enter__(self) -> Self:
         self._serving = asyncio.current_task()
+        if self._reason is not None and self._serving is not None:  # it ended between two blocks
+            self._serving.cancel()
         return self
 
     def __exit__(

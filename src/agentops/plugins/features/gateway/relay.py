@@ -48,8 +48,8 @@ class RelayedStream(Response[bytes]):
         ending: Exception | None = None
         try:
             with self._presence:
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                async with aclosing(self._calls.rest(call, self._pieces)) as pieces:
+                async with aclosing(self._pieces.rest), aclosing(self._calls.rest(call, self._pieces)) as pieces:
+                    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
                     async for piece in pieces:
                         await send({"type": "http.response.body", "body": _frame(piece), "more_body": True})
         except Exception as error:  # noqa: BLE001 - the status has been sent: what went wrong is said in the stream
