@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 from agentops.core.config.settings import EventSettings, LaneSettings, ServerSettings
 
-from .fields import fields
+from .fields import fields, nested
 from .installed import every_built_in
 from .markup import doc, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from msgspec import Struct
 
-MANY = {"auth": "auth.<name>", "telemetry": "telemetry.<name>", "feature": "features.<name>"}
+MANY = {
+    "auth": "auth.<name>",
+    "telemetry": "telemetry.<name>",
+    "model": "models.<name>",
+    "feature": "features.<name>",
+}
 
 
 def page() -> str:
@@ -23,7 +30,7 @@ def page() -> str:
         "## The core\n",
     ]
     for section, settings in (("server", ServerSettings), ("events", EventSettings), ("lanes.<name>", LaneSettings)):
-        parts += [f"### `[{section}]`\n", keys(settings)]
+        parts += [f"### `[{section}]`\n", keys(settings), *tables(settings)]
     parts.append("## The built-in plugins\n")
     for kind, name, plugin in every_built_in():
         parts += [
@@ -31,8 +38,16 @@ def page() -> str:
             doc(plugin) + "\n",
             f'In `[{MANY.get(kind, kind)}]`, with `use = "{name}"`.\n',
             keys(plugin.settings_type),
+            *tables(plugin.settings_type),
         ]
     return "\n".join(parts)
+
+
+def tables(settings: type[Struct]) -> Iterator[str]:
+    """The tables within a table, each with what its author says of it."""
+    for inner in nested(settings):
+        yield f"{doc(inner)}\n"
+        yield keys(inner)
 
 
 def keys(settings: type[Struct]) -> str:

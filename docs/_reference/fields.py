@@ -6,11 +6,14 @@ import ast
 import inspect
 import textwrap
 from itertools import pairwise
-from typing import NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from agentops.core.config.shapes import holds_secret, in_words
+from agentops.core.config.shapes import holds_secret, in_words, is_struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Field(NamedTuple):
@@ -27,6 +30,22 @@ def fields(settings: type[msgspec.Struct]) -> list[Field]:
         Field(field.encode_name, _type(hints[field.name]), _default(field), sentences.get(field.name, ""))
         for field in msgspec.structs.fields(settings)
     ]
+
+
+def nested(settings: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    """The settings that stand in tables of their own inside of these, in order."""
+    found: dict[type[msgspec.Struct], None] = {}
+    for hint in get_type_hints(settings, include_extras=True).values():
+        for inner in _structs_in(hint):
+            found |= dict.fromkeys([inner, *nested(inner)])
+    return list(found)
+
+
+def _structs_in(hint: Any) -> Iterator[type[msgspec.Struct]]:
+    if is_struct(hint):
+        yield hint
+    for argument in get_args(hint):
+        yield from _structs_in(argument)
 
 
 def _type(hint: object) -> str:

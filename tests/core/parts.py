@@ -37,8 +37,8 @@ def storage_in(folder: Path) -> Sqlite:
 class Kept(Telemetry[NoSettings]):
     """Keeps what it is told."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: NoSettings | None = None, /) -> None:
+        super().__init__(settings)
         self.events: list[tuple[str, str, dict[str, object]]] = []
         self.figures: list[tuple[str, str, float, dict[str, str]]] = []
 

@@ -148,7 +148,7 @@ class Reader:
     def _run(self, command: Command) -> None:
         text = command.text.replace(f":{WRITTEN_PORT}", f":{self._port}").replace("make run", "agentops serve")
         if text.startswith("export "):
-            self._environ |= dict(word.split("=", 1) for word in shlex.split(text)[1:])
+            self._export(text)
         elif text.startswith(SERVERS):
             self._serve(text.replace(f" --port {WRITTEN_PORT}", "") + f" --port {self._port}", command.output)
         elif text.startswith(WATCHERS):
@@ -159,6 +159,15 @@ class Reader:
             printed = self._succeed(text).strip()
             if pattern_of(command.output).fullmatch(printed) is None:
                 raise Mismatch(f"line {command.line}: {text}\nwas to print\n{command.output}\nand printed\n{printed}")
+
+    def _export(self, command: str) -> None:
+        """What a command prints may be a value too, if it is the only one; what it tells beside that is not."""
+        if "$(" not in command:
+            self._environ |= dict(word.split("=", 1) for word in shlex.split(command)[1:])
+            return
+        name, _, value = command.removeprefix("export ").partition("=")
+        shown = f'printf %s "${name}"'
+        self._environ[name] = self._succeed(f"{{ {name}={value}; }} 2> .told || {{ cat .told; exit 1; }}; {shown}")
 
     def _serve(self, command: str, output: str) -> None:
         if self._server is not None:

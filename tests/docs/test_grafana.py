@@ -19,10 +19,12 @@ import agentops
 from agentops import EventSettings, Kit, Lane, Secret
 from agentops.core.limits import LimitSettings
 from agentops.plugins.auth.static_key import StaticKey
+from agentops.plugins.features.gateway import Gateway
 from agentops.plugins.features.operations import Operations
 from agentops.plugins.features.runs import Runs
 from agentops.plugins.features.webhooks import Webhooks
 from agentops.plugins.limiter.redis import Redis
+from agentops.plugins.models.fixture import Fixture
 from agentops.plugins.retry.backoff import Backoff
 from agentops.plugins.storage.postgres import Postgres
 from agentops.plugins.telemetry.otlp import Otlp
@@ -43,6 +45,14 @@ KEY: Final = {"x-api-key": "an operator's key"}
 
 ADDED_BY_PROMETHEUS: Final = {"job", "instance"}
 KINDS: Final = ("count", "observe", "gauge")
+
+GATEWAY: Final = {
+    "models": {"small": {"targets": [{"provider": "echo"}]}},
+    "prices": [{"provider": "echo", "model": "small", "input": 1_000_000, "output": 1_000_000}],
+    "cache": {"seconds": 60},
+    "bytes_in_flight": 1,
+}
+ASKED: Final = {"model": "small", "temperature": 0, "messages": [{"role": "user", "content": "Hello"}]}
 
 Labels = dict[str, str]
 
@@ -84,11 +94,12 @@ async def scraped(
             "figures": Prometheus(),
             "away": Otlp(endpoint="http://127.0.0.1:1", sample=1, spans_most=1, interval_seconds=0.05),
         },
+        models={"echo": Fixture()},
         events=EventSettings(queue_events=1),
         lanes=[
             Lane(
                 "/api",
-                serve=[Runs(), Operations(), Webhooks(allow=["127.0.0.1/32"])],
+                serve=[Runs(), Operations(), Webhooks(allow=["127.0.0.1/32"]), Gateway(**GATEWAY)],
                 auth=["key"],
                 limits=limits,
                 name="api",
@@ -128,10 +139,20 @@ async def everything_happens_to(server: LiveServer) -> None:
     many = [ask.post(f"/api/runs/r{number}/events", json={"type": "x"}, headers=KEY) for number in range(20)]
     assert 503 in {answer.status_code for answer in await asyncio.gather(*many)}
     assert (await ask.get("/api/health")).status_code == 200
+    await models_are_called(server)
     wanted = {"url": f"{server.url}/healthz", "events": ["run.failed"]}
     made = await ask.post("/api/webhooks", json=wanted, headers=KEY)
     assert made.status_code == 201, made.text
     assert (await ask.post(f"/api/webhooks/{made.json()['id']}/test", headers=KEY)).status_code == 200
+
+
+async def models_are_called(server: LiveServer) -> None:
+    """Once for an answer, once for the same from the cache, and at once for what is not held in memory."""
+    path = "/api/llm/chat/completions"
+    answers = [await server.client.post(path, json=ASKED, headers=KEY) for _ in range(2)]
+    assert [answer.json()["_metadata"]["cache_hit"] for answer in answers] == [False, True]
+    many = [server.client.post(path, json=ASKED, headers=KEY) for _ in range(20)]
+    assert 503 in {answer.status_code for answer in await asyncio.gather(*many)}
 
 
 async def calls_out(kit: Kit) -> None:

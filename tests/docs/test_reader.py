@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WRONG_PAGES = {
     "output": "```console\n$ echo one\ntwo\n```",
+    "export": "```console\n$ export KEY=$(echo it is told >&2; false)\n```",
     "exit-code": "```sh\nfalse\n```",
     "python": "```python\nraise SystemExit(1)\n```",
     "unknown-key": '```toml\n[server]\nprot = 1\n[storage]\nuse = "sqlite"\n```',
@@ -26,6 +27,12 @@ WRONG_PAGES = {
 def test_notices(page: str, tmp_path: Path) -> None:
     (block,) = blocks_of(page)
     with Reader(tmp_path) as reader, pytest.raises(Mismatch):
+        reader.follow(block)
+
+
+def test_what_a_command_prints_is_exported_and_what_it_tells_is_not(tmp_path: Path) -> None:
+    (block,) = blocks_of("```console\n$ export KEY=$(echo told >&2; echo a b=c)\n$ echo $KEY\na b=c\n```")
+    with Reader(tmp_path) as reader:
         reader.follow(block)
 
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gc
+import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agentops import Rungs, Secret
 from agentops.core.errors import BadRequest
+from agentops.core.ports.model import Order
+from agentops.core.signals import Signals
 from agentops.plugins.features.gateway.asked import BYTES_A_TOKEN, IMAGE_TOKENS, MORE_AT_WORST, Question
+from agentops.plugins.models.anthropic import Anthropic
+from agentops.plugins.models.openai import OpenAI
+from agentops.testing.provider import FakeProvider
 
 if TYPE_CHECKING:
     from agentops.core.ports.model import Api
@@ -75,6 +84,24 @@ def test_the_data_of_images_are_not_text() -> None:
         assert Question("chat", body.encode()).read_likely == IMAGE_TOKENS + 3
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"messages":[{{"role":"user","content":"{}"}}]',
+        '"messages":[{{"role":"user","content":[{{"type":"text","text":"data:image/png;base64,{}"}}]}}]',
+        '"tools":[{{"function":{{"parameters":{{"properties":{{"{}":{{}}}}}}}}}}]',
+        '"response_format":{{"json_schema":"{}"}}',
+        '"functions":["{}"]',
+        '"some_field_of_tomorrow":"{}"',
+    ],
+)
+def test_text_is_text_whatever_it_looks_like_and_wherever_it_stands(fields: str) -> None:
+    text = "A" * 100_000
+    question = Question("chat", f'{{"model":"m",{fields.format(text)}}}'.encode())
+    assert question.read_at_worst >= len(text)
+    assert question.read_likely >= len(text) // BYTES_A_TOKEN
+
+
 def test_ids_of_tokens_are_tokens() -> None:
     assert Question("embeddings", b'{"model":"m","input":[[1,2,3],[4]]}').read_likely == 4
 
@@ -86,3 +113,23 @@ def test_what_was_sent_need_not_be_kept() -> None:
     assert not question.fields
     assert {name: bytes(raw) for name, raw in question.parameters.items()} == {"temperature": b"0.5"}
     assert question.read_likely == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "api"),
+    [(OpenAI, "/v1", "chat"), (OpenAI, "/v1", "responses"), (Anthropic, "", "chat"), (Anthropic, "", "messages")],
+)
+async def test_a_stream_that_has_begun_keeps_nothing_of_what_it_was_asked(
+    kind: type[OpenAI | Anthropic], path: str, api: Api
+) -> None:
+    body = b'{"model":"m","max_tokens":9,"input":"hi","messages":[{"role":"user","content":"hi"}]}'
+    alone = sys.getrefcount(body)
+    async with FakeProvider() as provider:
+        model = kind(base_url=f"{provider.url}{path}", key=Secret("sk-the-key-of-this-server"))
+        async with model.life(Rungs(signals=Signals())):
+            question = Question(api, body)
+            async with aclosing(model.stream(Order(api, "m", question.fields, streamed=True))) as pieces:
+                await anext(pieces)
+                question.let_go()
+                gc.collect()
+                assert sys.getrefcount(body) == alone

@@ -85,6 +85,7 @@ async def test_usage_is_ones_own_unless_one_may_see_everybodys(tmp_path: Path) -
         own = (await gate.get("/llm/usage?by=user", "bob"))["rows"]
         assert [(row["user"], row["calls"]) for row in own] == [("bob", 1)]
         assert (await gate.get("/llm/usage?by=user&user=alice", "bob"))["rows"] == own
+        assert (await gate.get("/llm/usage?by=user,user", "bob"))["rows"] == own
         everybody = (await gate.get("/llm/usage?by=user"))["rows"]
         assert {row["user"]: row["calls"] for row in everybody} == {"alice": 2, "bob": 1}
 

@@ -15,6 +15,7 @@ from agentops.core.rungs import Rungs
 from agentops.plugins.models.openai import OpenAI
 from agentops.plugins.retry.backoff import Backoff
 from agentops.testing.provider import FakeProvider, Fault
+from tests.core.parts import until
 from tests.models.orders import chat, order, pieces
 from tests.outgoing.parts import answer_of
 
@@ -430,6 +431,18 @@ class TestStreams:
         with pytest.raises(ModelLost):
             await collect(model, chat("hello", streamed=True), came)
         assert text_of(came) == "You asked:"
+
+    async def test_a_stream_leaves_its_connection_to_the_next_call(self, provider: FakeProvider, model: OpenAI) -> None:
+        """Also when the end of the message comes behind the last event, as it mostly does."""
+        said = b"data: " + msgspec.json.encode(chunk("a", "stop")) + b"\n\ndata: [DONE]\n\n"
+        head = f"HTTP/1.1 200 OK\r\n{EVENTS}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        provider.fail(Fault(raw=head + b"%x\r\n%b\r\n" % (len(said), said), raw_stays=True))
+        await pieces(model, chat("hello", streamed=True))
+        (line,) = provider._lines
+        line.end_of_chunks()
+        await until(lambda: model._upstream is not None and model._upstream.under_way == 0)
+        await model.answer(chat("hello"))
+        assert provider._lines == {line}
 
     async def test_the_word_of_end_is_the_end(self, provider: FakeProvider, model: OpenAI) -> None:
         provider.fail(streaming(chunk("a", "stop"), b"data: [DONE]\n\n", {"error": "late"}, chunk("b")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentops import EventSettings
@@ -71,7 +72,7 @@ async def open_shop(storage: Storage[Any], hold_seconds: float = 60.0, **options
 
 
 def want(amount: int, size: int | None = 100, purse: str = BUDGET, period: int = 1, **more: Any) -> Want:
-    return Want(purse, period, amount, size, TooManyRequests(NO_ROOM, code="budget_used_up"), **more)
+    return Want(purse, period, amount, size, partial(TooManyRequests, NO_ROOM, code="budget_used_up"), **more)
 
 
 def a_record(call: str, cost: int = 0, **more: Any) -> CallRecord:

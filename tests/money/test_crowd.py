@@ -35,7 +35,7 @@ async def call(shop: Shop, name: str, wants: list[Want], cost: int, seconds: flo
     try:
         await shop.till.hold(name, wants, 60)
     except TooManyRequests as refusal:
-        if refusal is not wants[0].refusal:
+        if refusal.code != wants[0].refusal().code:
             raise
         return False
     await asyncio.sleep(seconds)

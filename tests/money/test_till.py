@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentops.core.errors import Conflict, TooManyRequests, Unavailable
+from agentops.core.errors import Conflict, TooLarge, TooManyRequests, Unavailable
 from agentops.money.purses import of_credits
 from tests.core.eventlog.faulty import Faulty, event
 from tests.core.parts import until
@@ -42,7 +42,7 @@ async def test_what_does_not_fit_is_refused_at_once_and_holds_nothing(shop: Shop
 
 
 async def test_the_first_want_without_room_is_the_one_that_is_told(shop: Shop) -> None:
-    mine, other = want(10, 5, "z"), want(10, 5, "a")._replace(refusal=Conflict("another"))
+    mine, other = want(10, 5, "z"), want(10, 5, "a")._replace(refusal=lambda: Conflict("another"))
     with pytest.raises(TooManyRequests, match=NO_ROOM):
         await shop.till.hold("c", [want(1), mine, other], 0)
 
@@ -133,6 +133,33 @@ async def test_what_cannot_be_settled_now_is_settled_when_the_storage_is_back(
         await asyncio.gather(*shop.till._later)
         assert await shop.purse() == (1, 100, 25, 0)
         assert len((await shop.events.page("p", "run", 0, 10))[0]) == 1
+
+
+@pytest.mark.parametrize("with_events", [True, False])
+async def test_a_late_settlement_whose_events_are_refused_is_still_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_events: bool
+) -> None:
+    class Picky(Faulty):
+        async def append(self, batch: Sequence[Append]) -> Sequence[Appended | Refusal]:
+            if picky and (not with_events or any(append.events for append in batch)):
+                return [TooLarge("an event is too large")] * len(batch)
+            return await super().append(batch)
+
+    picky: list[bool] = []
+    monkeypatch.setattr("agentops.money.till.PAUSE_SECONDS", 0.01)
+    storage = Picky(path=str(tmp_path / "agentops.sqlite"))
+    async with open_shop(storage) as shop:
+        await shop.till.hold("c", [want(60)], 0)
+        storage.error = Unavailable("away")
+        with pytest.raises(Unavailable):
+            await shop.till.settle(a_record("c", 25), {BUDGET: 25}, [event("e")])
+        await until(lambda: "settlement.postponed" in [name for name, *_ in shop.told.events])
+        picky.append(True)
+        storage.error = None
+        await asyncio.gather(*shop.till._later)
+        assert "settlement.refused" in [name for name, *_ in shop.told.events]
+        assert shop.till._living == {}
+        assert await shop.purse() == ((1, 100, 25, 0) if with_events else (1, 100, 0, 60))
 
 
 async def test_a_hold_of_which_nobody_knows_whether_it_was_made_is_given_back(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import pytest
@@ -54,11 +55,14 @@ REFUSED: Final = {
     "cut-between-chunks": OK + CHUNKED + b"\r\n5\r\nhello\r\n",
     "nothing": b"",
     "only-interim": b"HTTP/1.1 100 Continue\r\n\r\n",
-    "a-long-head": OK + b"X: " + b"a" * HEAD_MOST + b"\r\n" + LENGTH + HELLO,
+}
+
+ENDLESS: Final = {
+    "a-long-head": OK + b"X: " + b"a" * HEAD_MOST,
     "a-head-of-many-headers": OK + b"X: a\r\n" * (HEAD_MOST // 5) + LENGTH + HELLO,
     "interim-for-ever": b"HTTP/1.1 100 Continue\r\n\r\n" * (HEAD_MOST // 20),
-    "trailers-for-ever": OK + CHUNKED + b"\r\n5\r\nhello\r\n0\r\n" + b"X: a\r\n" * (HEAD_MOST // 3),
-    "an-endless-extension": OK + CHUNKED + b"\r\n5;" + b"a" * HEAD_MOST * 5,
+    "trailers-for-ever": OK + CHUNKED + b"\r\n5\r\nhello\r\n0\r\n" + b"X: a\r\n" * (2 * HEAD_MOST),
+    "an-endless-extension": OK + CHUNKED + b"\r\n5;" + b"a" * (5 * HEAD_MOST),
 }
 
 SOUND: Final = {
@@ -83,6 +87,15 @@ async def test_what_is_not_as_http_says_is_refused(provider: FakeProvider, raw: 
         await until(lambda: provider.connections == 0)
         assert upstream.under_way == 0
         assert b"You asked" in await ask(upstream)
+
+
+@pytest.mark.parametrize("raw", ENDLESS.values(), ids=ENDLESS)
+async def test_what_says_nothing_without_end_is_refused(provider: FakeProvider, raw: bytes) -> None:
+    provider.fail(Fault(raw=raw, raw_stays=True))
+    async with reaching(provider) as upstream, asyncio.timeout(10):
+        with pytest.raises(ModelLost, match=f"{HEAD_MOST} bytes"):
+            await ask(upstream)
+        await until(lambda: provider.connections == 0)
 
 
 @pytest.mark.parametrize("raw", SOUND.values(), ids=SOUND)

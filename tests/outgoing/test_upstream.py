@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 HELD: Final = Fault(then="hold", after=0)
 SOON: Final = 0.1
+ENDLESS: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 
 
 async def test_a_connection_serves_one_call_after_another(provider: FakeProvider) -> None:
@@ -161,6 +162,20 @@ async def test_it_is_tried_again_only_once(provider: FakeProvider) -> None:
     assert len(provider.requests) == 5
 
 
+async def test_what_is_tried_again_is_tried_on_a_new_connection(provider: FakeProvider) -> None:
+    """Another that rested was most likely closed with it."""
+    async with reaching(provider) as upstream:
+        provider.always = HELD
+        calls = [asyncio.create_task(ask(upstream)) for _ in range(3)]
+        await provider.received(3)
+        provider.always = Fault()
+        provider.release()
+        await asyncio.gather(*calls)
+        provider.fail(Fault(raw=b""))
+        await ask(upstream)
+        await until(lambda: provider.connections == 3)
+
+
 async def test_what_was_begun_to_be_answered_is_not_tried_again(provider: FakeProvider) -> None:
     async with reaching(provider) as upstream:
         await ask(upstream)
@@ -200,9 +215,34 @@ async def test_a_stream_that_was_read_to_its_word_of_end_keeps_its_connection(pr
             assert provider.connections == 1
 
 
+async def test_the_end_of_a_stream_may_come_a_moment_later(provider: FakeProvider) -> None:
+    provider.fail(Fault(raw=ENDLESS, raw_stays=True))
+    async with reaching(provider) as upstream:
+        async with upstream.post(PATH, STREAMED, {}) as answer:
+            assert await answer.read() == b"hello"
+            answer.leave_at_end()
+        assert upstream.under_way == 1
+        (line,) = provider._lines
+        line.end_of_chunks()
+        await until(lambda: upstream.under_way == 0)
+        await ask(upstream)
+        assert provider._lines == {line}
+
+
+async def test_the_end_of_a_stream_is_not_awaited_for_long(
+    provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentops.outgoing.exchange.REST_SECONDS", SOON)
+    provider.fail(Fault(raw=ENDLESS, raw_stays=True))
+    async with reaching(provider) as upstream:
+        async with upstream.post(PATH, STREAMED, {}) as answer:
+            assert await answer.read() == b"hello"
+            answer.leave_at_end()
+        await until(lambda: provider.connections == upstream.under_way == 0)
+
+
 async def test_what_goes_on_behind_its_word_of_end_is_cut(provider: FakeProvider) -> None:
-    endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
-    provider.fail(Fault(raw=endless, raw_stays=True))
+    provider.fail(Fault(raw=ENDLESS, raw_stays=True))
     async with reaching(provider) as upstream:
         async with upstream.post(PATH, STREAMED, {}) as answer:
             assert await answer.read() == b"hello"
@@ -223,7 +263,7 @@ async def test_what_goes_on_behind_its_word_of_end_is_cut(provider: FakeProvider
 async def test_each_limit_of_time_ends_the_call(provider: FakeProvider, limit: str, fault: Fault, told: str) -> None:
     provider.reply = "word " * 100
     provider.fail(fault)
-    async with reaching(provider, **{limit: SOON}) as upstream:
+    async with reaching(provider, **{limit: SOON}) as upstream, asyncio.timeout(10):
         with pytest.raises(ModelLost, match=told):
             await ask(upstream, STREAMED)
         await provider.abandoned(1)

@@ -21,10 +21,12 @@ from tests.webhooks.client import OPERATOR, STRANGER, operated
 from tests.webhooks.receiver import receiving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from agentops import Feature
     from agentops.core.ports.bus import Bus
+    from agentops.core.ports.model import Model
     from agentops.core.ports.storage import Storage
     from agentops.testing.server import LiveServer
     from tests.webhooks.receiver import Receiver
@@ -61,7 +63,12 @@ def kept() -> Kept:
 def kit_of(storage_of: Callable[[], Storage[Any]], kept: Kept) -> Callable[..., Kit]:
     """Makes deployments on one database, as several instances would be."""
 
-    def make(bus: Bus | None = None, **settings: Any) -> Kit:
+    def make(
+        bus: Bus | None = None,
+        beside: Sequence[Feature[Any]] = (),
+        models: Mapping[str, Model[Any]] | None = None,
+        **settings: Any,
+    ) -> Kit:
         webhooks = Webhooks(**{"allow": ["127.0.0.1"], **settings})
         return Kit(
             storage=storage_of(),
@@ -72,7 +79,15 @@ def kit_of(storage_of: Callable[[], Storage[Any]], kept: Kept) -> Callable[..., 
                 "keys": HashedKeys(),
             },
             telemetry={"kept": kept},
-            lanes=[Lane("/api", serve=[webhooks, Keys(), Audit(), Runs()], auth=["other", "key", "keys"], name="api")],
+            models=models,
+            lanes=[
+                Lane(
+                    "/api",
+                    serve=[webhooks, Keys(), Audit(), Runs(), *beside],
+                    auth=["other", "key", "keys"],
+                    name="api",
+                )
+            ],
         )
 
     return make

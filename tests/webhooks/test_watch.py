@@ -13,11 +13,14 @@ from agentops.core.health import HealthChecks
 from agentops.core.ports.health import Health
 from agentops.core.records import DAY_MS, now_ms
 from agentops.plugins.bus.memory import Memory
+from agentops.plugins.features.gateway import Gateway
+from agentops.plugins.models.fixture import Fixture
 from agentops.sql.tables import keys
-from tests.webhooks.client import OPERATOR, STRANGER, deliveries, operated, subscribe
+from tests.webhooks.client import OPERATOR, STRANGER, deliveries, operated, settled, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from agentops import Kit
     from agentops.core.ports.storage import Storage
@@ -169,10 +172,22 @@ async def test_the_servers_own_news_are_for_one_project(kit_of: Callable[..., Ki
     assert [got.json.keys() for got in receiver.received] == [{"text"}]
 
 
-async def test_a_budget_that_is_used_up_is_told(kit_of: Callable[..., Kit], receiver: Receiver) -> None:
-    kit = kit_of()
-    async with operated(kit) as server:
-        await subscribe(server, receiver.url, "budget.reached")
-        kit._signals.event("budget.reached", budget="monthly", spent=100.0)
+async def test_a_budget_that_is_used_up_is_told_once(
+    kit_of: Callable[..., Kit], receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "dear.json").write_text('{"text": "Hello", "usage": {"input": 60, "output": 0}}')
+    gateway = Gateway(
+        models={"small": {"targets": [{"provider": "files"}]}},
+        prices=[{"provider": "files", "model": "small", "input": 1_000_000, "output": 0}],
+        projects={"default": {"budget_day": 100}},
+    )
+    async with operated(kit_of(beside=[gateway], models={"files": Fixture(path=str(tmp_path / "answers"))})) as server:
+        webhook = await subscribe(server, receiver.url, "budget.reached")
+        asked = {"model": "small", "messages": [{"role": "user", "content": "Hello"}]}
+        answers = [(await server.client.post("/api/llm/chat/completions", json=asked)).status_code for _ in range(3)]
+        assert answers == [200, 200, 429]
         got = (await receiver.has(1))[0].json
-        assert (got["type"], got["data"]["budget"], got["data"]["spent"]) == ("budget.reached", "monthly", 100.0)
+        assert got["type"] == "budget.reached"
+        assert got["data"].items() >= {"purse": "project:default:day", "size": 100, "project": "default"}.items()
+        assert len(await settled(server, webhook, "delivered")) == 1

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from agentops.core.errors import TooManyRequests, Unavailable
+from agentops.core.errors import Refusal, TooManyRequests, Unavailable
 from agentops.core.forever import PAUSE_SECONDS, ended, in_background
 from agentops.core.records import now_ms
 from agentops.money import statements
@@ -131,7 +131,8 @@ class Till:
     ) -> Appended | None:
         """Append the events to the call's run and settle it, in one transaction; nothing, if that was done before.
 
-        When this is cancelled, or raises because the storage is away, it is tried again until it is done.
+        When this is cancelled, or raises because the storage is away, it is tried again until it is done; then
+        without the events, should these be refused. Another refusal is for whoever called to answer.
         """
         try:
             return await self._settle(record, spends, events, status)
@@ -199,7 +200,7 @@ class Till:
                 if verdict.outcome == "never":
                     if want.purse not in states:
                         self._opened.discard(want.purse)
-                    raise want.refusal
+                    raise want.refusal()
             for want, verdict in zip(wants, verdicts, strict=True):
                 if verdict.outcome == "wait":
                     return want
@@ -261,6 +262,12 @@ class Till:
             except Unavailable as error:
                 self._signals.event("settlement.postponed", "warning", reason=error.message, call=record.id)
                 await asyncio.sleep(PAUSE_SECONDS)
+            except Refusal as error:
+                self._signals.event("settlement.refused", "error", reason=error.message, call=record.id)
+                if not events and status is None:
+                    self._living.pop(record.id, None)  # its hold is renewed no more, and swept
+                    return
+                events, status = (), None  # the charge is not to be lost with what cannot be told
             else:
                 return
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agentops.core.errors import Refusal
 
@@ -15,14 +15,15 @@ class Want(NamedTuple):
 
     `size` is the limit as it is now; without one, the row's holds, as of credits. A call that names no bound may say
     the `least` that is enough for it: it then gets what is left, if nobody else holds any of it. One that `waits` gets
-    in line where there may be room once calls under way have ended; `refusal` is what it is told where there is none.
+    in line where there may be room once calls under way have ended; `refusal` makes what it is told where there is
+    none.
     """
 
     purse: str
     period: int
     amount: int
     size: int | None
-    refusal: Refusal
+    refusal: Callable[[], Refusal]
     least: int | None = None
     waits: bool = False
 

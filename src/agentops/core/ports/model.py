@@ -34,6 +34,7 @@ class Order(NamedTuple):
     `model` is the provider's own name for it. A `key` is the caller's own and stands in for the provider's.
     `headers` are those of the caller that belong to the API, such as `anthropic-beta`; no credential is among them.
     A call that names no bound of what is written is held for `most_output` tokens; a provider that wants one is told.
+    The fields of a stream that has begun may be emptied: many are under way at once, and each may be long.
     """
 
     api: Api

@@ -11,6 +11,7 @@ import hmac
 import os
 from collections import OrderedDict
 from contextlib import asynccontextmanager
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from agentops.accounts.hashing import matches
@@ -58,7 +59,7 @@ class Proofs:
         return lookup in self._known
 
     async def proves(self, row: Row, secret: str) -> bool:
-        proof = hmac.digest(self._process_key, f"{row.hash}\0{secret}".encode(), "sha256")
+        proof = blake2b(f"{row.hash}\0{secret}".encode(), key=self._process_key, digest_size=32).digest()
         known = self._known.get(row.lookup)
         if known is not None and hmac.compare_digest(known, proof):
             self._known.move_to_end(row.lookup)

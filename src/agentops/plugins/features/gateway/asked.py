@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import msgspec
 from msgspec import Meta
@@ -13,7 +13,7 @@ from agentops.core.errors import BadRequest
 from agentops.core.http.bodies import decode_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from agentops.core.ports.model import Api
 
@@ -26,13 +26,16 @@ MORE_AT_WORST: Final = 1_000
 LONGEST_NAME: Final = 200
 
 PARAMETERS_MOST: Final = 50
+"""Of one call; a body may name as many as it has room for."""
 DATA_LEAST: Final = 1_000
 
-_HOLDING_DATA: Final = frozenset({"data", "file_data", "image_url", "url"})
-"""Where the data of images and files stand. Elsewhere what looks like them is text, and is read as such."""
 _NAME: Final = re.compile(r"[a-z0-9_]{1,40}")
 _SIMPLE: Final = re.compile(rb'[-+.0-9eE]{1,100}|true|false|null|"[A-Za-z0-9_.:-]{0,40}"')
 _CONTENT: Final = frozenset({"messages", "input", "system", "tools", "instructions", "user", "metadata", "prompt"})
+_HOLD_DATA: Final = frozenset({"b64_json", "data", "file_data", "image_url", "url"})
+"""Elsewhere the same letters are text, of which providers count each: a caller could hide as much of it as there is."""
+_FRAME: Final = frozenset({"content", "image_url", "role", "source", "text", "type", "url"})
+"""Names that stand around content everywhere, and count as part of an object; any other is read, as a schema's are."""
 _DATA: Final = re.compile(r"(?:data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]+")
 _Bound = Annotated[int, Meta(ge=1, le=10**9)]
 
@@ -76,14 +79,14 @@ class Question:
         self.api: Api = api
         self.asked = decode_json(_asked, body)
         fields = _fields.decode(body)
-        self.fields: Mapping[str, msgspec.Raw] = {name: raw for name, raw in fields.items() if name not in _OWN}
-        weight = _weighed(self.fields)
+        self.fields = {name: raw for name, raw in fields.items() if name not in _OWN}
+        self.parameters = _parameters(self.fields)
+        """What is not content: short and simple values, as an event shows them."""
+        weight = _weighed(self.fields, self.parameters)
         self.read_likely = weight.in_tokens(BYTES_A_TOKEN)
         """Tokens that the provider reads, as it most likely counts them."""
         self.read_at_worst = weight.in_tokens(1) + MORE_AT_WORST
         """As it counts the densest text there is, one byte a token, and adds what it likes."""
-        self.parameters = _parameters(self.fields)
-        """What is not content: short and simple values, as an event shows them."""
         if self.streamed and api == "embeddings":
             raise BadRequest("embeddings are not streamed", param="stream")
 
@@ -96,20 +99,20 @@ class Question:
         return bool(self.asked.stream)
 
     def let_go(self) -> None:
-        """It has been sent, and is not sent again: its body need not be kept."""
+        """It has been sent, and is not sent again: its body need not be kept, by the order either, which has these."""
         self.parameters = {name: msgspec.Raw(bytes(raw)) for name, raw in self.parameters.items()}
-        self.fields = {}
+        self.fields.clear()
 
 
 class _Weight:
-    """How much there is to read in some JSON: the bytes of its texts, its images, whose data are not text, and ids."""
+    """How much there is to read in some JSON: bytes of texts and names, images, whose data are no text, and ids."""
 
     __slots__ = ("images", "size", "tokens")
 
-    def __init__(self, fields: Mapping[str, msgspec.Raw]) -> None:
+    def __init__(self, fields: Mapping[str, msgspec.Raw], unread: Collection[str]) -> None:
         self.size = self.images = self.tokens = 0
         for name, raw in fields.items():
-            if name in _CONTENT:
+            if name not in unread:
                 self._add(msgspec.json.decode(raw))
 
     def in_tokens(self, bytes_a_token: int) -> int:
@@ -117,15 +120,17 @@ class _Weight:
 
     def _add(self, value: Any, name: str = "") -> None:
         if isinstance(value, str):
-            if name in _HOLDING_DATA and len(value) > DATA_LEAST and _DATA.fullmatch(value):
+            if len(value) > DATA_LEAST and name in _HOLD_DATA and _DATA.fullmatch(value):
                 self.images += 1
             else:
-                self.size += len(value) if value.isascii() else len(value.encode())
+                self.size += _bytes_of(value)
         elif isinstance(value, dict):
             self.tokens += 1
             is_text = value.get("type") == "text"  # pyright: ignore[reportUnknownMemberType]
-            for inner_name, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
-                self._add(inner, "" if is_text else inner_name)  # pyright: ignore[reportUnknownArgumentType]
+            for inner_name, inner in cast("dict[str, Any]", value).items():
+                if inner_name not in _FRAME:
+                    self.size += _bytes_of(inner_name)
+                self._add(inner, "" if is_text else inner_name)
         elif isinstance(value, list):
             for inner in value:  # pyright: ignore[reportUnknownVariableType]
                 self._add(inner)
@@ -133,9 +138,13 @@ class _Weight:
             self.tokens += 1
 
 
-def _weighed(fields: Mapping[str, msgspec.Raw]) -> _Weight:
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _weighed(fields: Mapping[str, msgspec.Raw], unread: Collection[str]) -> _Weight:
     try:
-        return _Weight(fields)
+        return _Weight(fields, unread)
     except RecursionError:
         raise BadRequest("the JSON is nested too deeply", code="invalid_json") from None
 

@@ -83,7 +83,7 @@ class Figures:
         today = datetime.now(UTC).date()
         since = _day(asked, "since", today - timedelta(days=DAYS))
         until = _day(asked, "until", today)
-        by = [name for name in asked.get("by", "day,model").split(",") if name]
+        by = list(dict.fromkeys(name for name in asked.get("by", "day,model").split(",") if name))
         for name in by:
             if name not in GROUPS:
                 raise BadRequest(f"`by` names any of {', '.join(GROUPS)}", param="by")

@@ -85,14 +85,14 @@ def _of_key(identity: Identity, allowance: Allowance, need: Need) -> Iterator[Li
     key, now = _name_of(identity, allowance), now_ms()
     minute, wait = purses.minute(now), {"Retry-After": str(60 - now // 1000 % 60)}
     if (most := allowance.requests_per_minute) is not None:
-        refusal = _too_many(f"this key may make {most} calls a minute", wait)
+        refusal = partial(_too_many, f"this key may make {most} calls a minute", wait)
         yield Limit(Want(purses.of_key(key, "requests"), minute, 1, most, refusal), "requests")
     if (most := allowance.tokens_per_minute) is not None:
         what = f"this key may use {most} tokens a minute, and this call may use {need.tokens}"
-        refusal = _too_many(what, wait if need.tokens <= most else NEVER)
+        refusal = partial(_too_many, what, wait if need.tokens <= most else NEVER)
         yield Limit(Want(purses.of_key(key, "tokens"), minute, need.tokens, most, refusal), "tokens")
     if (most := allowance.parallel) is not None:
-        refusal = _too_many(f"this key may make {most} calls at once", {"Retry-After": "1"})
+        refusal = partial(_too_many, f"this key may make {most} calls at once", {"Retry-After": "1"})
         yield Limit(Want(purses.of_key(key, "parallel"), purses.FOR_EVER, 1, most, refusal), "parallel")
     if need.worst:
         yield from _budgets(partial(purses.of_key, key), "key", allowance.budget_day, allowance.budget_month, need)
@@ -110,29 +110,35 @@ def _budgets(
     purse: Callable[[str], str], whose: str, day: int | None, month: int | None, need: Need
 ) -> Iterator[Limit]:
     now = now_ms()
-    midnight = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if day is not None:
-        what = f"the budget of this {whose} for a day, ${in_dollars(day)},"
-        refusal = _no_money(what, need, midnight + timedelta(days=1))
+        refusal = partial(_over_budget, whose, "day", day, need, now)
         yield Limit(_money(purse("day"), purses.day(now), need, day, refusal), "money")
     if month is not None:
-        what = f"the budget of this {whose} for a month, ${in_dollars(month)},"
-        refusal = _no_money(what, need, (midnight.replace(day=1) + timedelta(days=32)).replace(day=1))
+        refusal = partial(_over_budget, whose, "month", month, need, now)
         yield Limit(_money(purse("month"), purses.month(now), need, month, refusal), "money")
 
 
 def _of_credits(identity: Identity, need: Need) -> Limit:
-    refusal = _no_money("this user's credit", need, None)
+    refusal = partial(_no_money, "this user's credit", need)
     purse = purses.of_credits(identity.project, identity.subject)
     return Limit(_money(purse, purses.FOR_EVER, need, None, refusal), "money")
 
 
-def _money(purse: str, period: int, need: Need, size: int | None, refusal: Refusal) -> Want:
+def _money(purse: str, period: int, need: Need, size: int | None, refusal: Callable[[], Refusal]) -> Want:
     return Want(purse, period, need.worst, size, refusal, need.least, waits=True)
 
 
-def _no_money(what: str, need: Need, ends: datetime | None) -> Refusal:
-    until = "" if ends is None else f" until {ends:%Y-%m-%dT%H:%M:%SZ}"
+def _over_budget(whose: str, period: Literal["day", "month"], size: int, need: Need, now: int) -> Refusal:
+    ends = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period == "day":
+        ends += timedelta(days=1)
+    else:
+        ends = (ends.replace(day=1) + timedelta(days=32)).replace(day=1)
+    what = f"the budget of this {whose} for a {period}, ${in_dollars(size)},"
+    return _no_money(what, need, f" until {ends:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _no_money(what: str, need: Need, until: str = "") -> Refusal:
     message = f"{what} has not enough left{until} for this call, which may cost ${in_dollars(need.likely)}"
     return TooManyRequests(message, code="insufficient_quota", headers=NEVER)
 

@@ -183,7 +183,7 @@ USAGE: Final = documented(
     ],
     responses={
         "200": {
-            "description": "A row for each, the dearest first",
+            "description": "A row for each, in the order of `by`; 10,000 at most",
             "content": {
                 **json_example(
                     messages.UsageReport,

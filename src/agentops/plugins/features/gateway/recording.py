@@ -26,15 +26,18 @@ _REDACTED: Final = tuple(
     (re.compile(pattern), f"[{name}]")
     for name, pattern in (
         ("data", r"data:[a-z0-9.+/-]+;base64,[A-Za-z0-9+/=]+"),
-        ("email", r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
+        ("email", r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
         ("secret", r"\b(sk|pk|rk|ak|uc|ghp|gho|xox[abp]|AKIA|AIza)[-_]?[A-Za-z0-9_-]{16,}"),
-        ("secret", r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
+        ("secret", r"(?<![\w-])eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
         ("secret", r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}"),
         ("iban", r"\b[A-Z]{2}[0-9]{2}( ?[A-Z0-9]{4}){3,7}( ?[A-Z0-9]{1,3})?\b"),
         ("number", r"(?<![\w.])\+?[0-9][0-9 ()/-]{7,}[0-9](?![\w.])"),
     )
 )
-"""What looks like a person's or a secret; a few harmless numbers are lost with it."""
+"""What looks like a person's or a secret; a few harmless numbers are lost with it.
+
+None begins within what it may be made of: a long word would be read anew from each of its letters, while all wait.
+"""
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -47,8 +47,6 @@ class Settling:
         spends = spends_of(call.limits, call.cost, call.usage.input + call.usage.output)
         try:
             call.remaining = await self._settled(record, spends, self._events_of(call))
-        except Unavailable:
-            self._signals.event("llm.settling_late", "warning", call=call.id)
         except Exception as error:  # noqa: BLE001 - whatever cannot be told of a call, it is charged and holds nothing
             reason = error.message if isinstance(error, Refusal) else type(error).__name__
             self._signals.event("llm.not_recorded", "warning", call=call.id, reason=reason)
@@ -73,8 +71,12 @@ class Settling:
         return True
 
     async def _settled(self, record: CallRecord, spends: Mapping[str, int], events: Sequence[NewEvent]) -> int | None:
-        """What is left of the credits, or else of the budget that has least left."""
-        appended = await self._till.settle(record, spends, events)
+        """What is left of the credits, or else of the budget that has least left; nothing, while it is not known."""
+        try:
+            appended = await self._till.settle(record, spends, events)
+        except Unavailable:
+            self._signals.event("llm.settling_late", "warning", call=record.id)
+            return None
         rows = () if appended is None else appended.rows
         left = {purse: size - spent for purse, _, size, spent in rows if is_money(purse)}
         return next((left[purse] for purse in left if whose_credits(purse)), min(left.values(), default=None))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from agentops.outgoing import Event
 
-_WRITTEN: Final = ("content", "refusal", "reasoning_content", "reasoning")
+_WRITTEN: Final = frozenset({"content", "refusal", "reasoning_content", "reasoning"})
 _asked: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -65,7 +65,7 @@ class ChatReading:
             return
         chunk, line = one_line(event.data)
         refuse_error(chunk.get("error") or event.name == "error", self._secrets)
-        text = "".join(text for choice in as_objects(chunk.get("choices")) for text in self._texts(choice))
+        text = "".join([self._text(choice) for choice in as_objects(chunk.get("choices"))])
         usage = _usage(chunk.get("usage"))
         self._usage = usage or self._usage
         is_hidden = usage is not None and not chunk.get("choices") and not self._shows_usage
@@ -83,24 +83,30 @@ class ChatReading:
             raise ModelLost("the provider's answer is one without choices")
         self.is_over = True
 
-    def _texts(self, choice: Mapping[str, Any]) -> Iterator[str]:
+    def _text(self, choice: Mapping[str, Any]) -> str:
         _refuse_failed(choice, self._secrets)
         index = choice.get("index")
         number = index if isinstance(index, int) else 0
         self._begun.add(number)
         if choice.get("finish_reason"):
             self._finished.add(number)
-        yield from _written(as_object(choice.get("delta")))
+        return "".join(_written(as_object(choice.get("delta"))))
 
 
 def _written(delta: Mapping[str, Any]) -> Iterator[str]:
-    for name in _WRITTEN:
-        if isinstance(said := delta.get(name), str):
+    for name, said in delta.items():
+        if name in _WRITTEN and isinstance(said, str):
             yield said
-    for call in (*as_objects(delta.get("tool_calls")), {"function": delta.get("function_call")}):
-        arguments = as_object(call.get("function")).get("arguments")
-        if isinstance(arguments, str):
-            yield arguments
+        elif name == "tool_calls":
+            for call in as_objects(said):
+                yield _arguments(call.get("function"))
+        elif name == "function_call":
+            yield _arguments(said)
+
+
+def _arguments(function: object) -> str:
+    arguments = as_object(function).get("arguments")
+    return arguments if isinstance(arguments, str) else ""
 
 
 def _refuse_failed(choice: Mapping[str, Any], secrets: Collection[str]) -> None:

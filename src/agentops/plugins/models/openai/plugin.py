@@ -64,19 +64,18 @@ class OpenAI(HttpModel[OpenAISettings]):
 
     @override
     async def stream(self, order: Order) -> AsyncGenerator[Piece]:
-        reading: Reading
-        fields = order.fields
+        reading: Reading = ResponsesReading(self.secrets(order))
         if order.api == "chat":
-            reading = ChatReading(self.secrets(order), shows_usage=asks_for_usage(fields))
-            fields = with_usage_asked(fields) if self.settings.asks_usage else fields
-        else:
-            reading = ResponsesReading(self.secrets(order))
-        async with self._post(order, fields, streamed=True) as answer:
+            reading = ChatReading(self.secrets(order), shows_usage=asks_for_usage(order.fields))
+        async with self._post(order, self._streamed(order), streamed=True) as answer:
             await self._refuse(answer, order)
             await self._refuse_unstreamed(answer, order)
             async with aclosing(pieces_of(answer, reading)) as pieces:
                 async for piece in pieces:
                     yield piece
+
+    def _streamed(self, order: Order) -> Mapping[str, msgspec.Raw]:
+        return with_usage_asked(order.fields) if order.api == "chat" and self.settings.asks_usage else order.fields
 
     def _post(self, order: Order, fields: Mapping[str, msgspec.Raw], *, streamed: bool = False) -> Call:
         if order.api not in self.speaks or (streamed and order.api not in _STREAMED):
