@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentops.core.ports.bus import Bus
     from agentops.core.ports.feature import Feature
     from agentops.core.ports.limiter import Limiter
+    from agentops.core.ports.model import Model, ModelFault, ModelLost, Order, Piece, Usage, Whole
     from agentops.core.ports.retry import Retry
     from agentops.core.ports.storage import Storage
     from agentops.core.ports.telemetry import Telemetry
@@ -39,7 +40,12 @@ _HOMES = {
     "Kit": "core.kit",
     "Lane": "core.lanes",
     "Limiter": "core.ports.limiter",
+    "Model": "core.ports.model",
+    "ModelFault": "core.ports.model",
+    "ModelLost": "core.ports.model",
     "NoSettings": "core.plugin",
+    "Order": "core.ports.model",
+    "Piece": "core.ports.model",
     "Plugin": "core.plugin",
     "Problem": "core.problem",
     "Refusal": "core.errors",
@@ -53,6 +59,8 @@ _HOMES = {
     "Storage": "core.ports.storage",
     "Telemetry": "core.ports.telemetry",
     "Unavailable": "core.errors",
+    "Usage": "core.ports.model",
+    "Whole": "core.ports.model",
 }
 
 __all__ = [
@@ -68,7 +76,12 @@ __all__ = [
     "Kit",
     "Lane",
     "Limiter",
+    "Model",
+    "ModelFault",
+    "ModelLost",
     "NoSettings",
+    "Order",
+    "Piece",
     "Plugin",
     "Problem",
     "Refusal",
@@ -82,6 +95,8 @@ __all__ = [
     "Storage",
     "Telemetry",
     "Unavailable",
+    "Usage",
+    "Whole",
     "__version__",
 ]
 

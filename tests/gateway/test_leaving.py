@@ -183,7 +183,7 @@ class TestClientsLeave:
         async with before(tmp_path, provider) as gate:
             gate.let_in("alice", Allowance(budget_day=2_000))
             async with streamed(gate, max_tokens=500) as answer:
-                lines = lines_of(answer)  # which leaves with the last who knows of it
+                lines = lines_of(answer)  # kept: httpx hangs up on whoever reads no further
                 await anext(lines)
                 asked = asyncio.create_task(post(gate, max_tokens=500))
                 await until(lambda: PURSE in lines_in(gate.kit))
@@ -210,6 +210,25 @@ class TestClientsLeave:
             assert {(call.outcome, call.cost) for call in await calls_in(gate.kit)} == {("left", READ + CAME)}
             assert await spent_in(gate.kit, PURSE) == count * (READ + CAME)
             assert [value for _, name, value, _ in gate.told.figures if name == "llm.bytes_in_flight"][-1] == 0
+
+
+class TestMemory:
+    @pytest.mark.parametrize("content", ["off", "on"])
+    async def test_what_a_stream_was_asked_is_counted_for_as_long_as_it_is_kept(
+        self, tmp_path: Path, provider: FakeProvider, content: str
+    ) -> None:
+        provider.always = HELD
+        async with before(tmp_path, provider, content=content) as gate:
+
+            def in_flight() -> float:
+                return [value for _, name, value, _ in gate.told.figures if name == "llm.bytes_in_flight"][-1]
+
+            async with streamed(gate) as answer:
+                lines = lines_of(answer)
+                await anext(lines)
+                assert (in_flight() > 0) == (content == "on")
+            await over(gate)
+            assert in_flight() == 0
 
 
 class TestTheServerStops:

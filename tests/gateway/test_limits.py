@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import openai
 import pytest
 
-from agentops.core.allowance import Allowance
+from agentops.core.allowance import AMOUNT_MOST, Allowance
+from agentops.plugins.features.gateway import GatewaySettings
 from agentops.plugins.models.fixture import Fixture
 from tests.gateway.gated import gated
 
@@ -107,3 +109,11 @@ async def test_a_call_without_a_bound_is_bounded_as_it_was_held(tmp_path: Path) 
     async with gated(tmp_path, {"echo": Keeping()}) as gate:
         assert (await gate.chat()).is_success
         assert orders[0].most_output == 4096
+
+
+@pytest.mark.parametrize(
+    "limit", [{"budget_day": AMOUNT_MOST + 1}, {"parallel": AMOUNT_MOST + 1}, {"models": ["m"] * 101}]
+)
+def test_no_limit_of_each_key_is_one_that_no_key_may_have(limit: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"each_key": limit}, GatewaySettings)

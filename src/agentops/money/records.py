@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Outcome = Literal["ok", "failed", "cut", "left"]
-"""How a call ended: whole; refused by every provider; its stream broke; whoever asked went away."""
+"""How a call ended: whole; refused by every provider; broken off once it had begun; or ended from our side.
+
+That is by whoever asked, by a server that stops, a credential that was withdrawn, or a call that took too long.
+"""
 
 EntryKind = Literal["start", "grant", "call"]
 

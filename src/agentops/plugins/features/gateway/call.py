@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentops.core.ports.model import ModelFault, Usage
 from agentops.core.records import now_ms
@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 
     from agentops.core.identity import Identity
     from agentops.core.secret import Secret
+    from agentops.money.records import Outcome
     from agentops.plugins.features.gateway.asked import Question
     from agentops.plugins.features.gateway.limits import Limit
     from agentops.plugins.features.gateway.prices import Price
     from agentops.plugins.features.gateway.settings import Content, TargetSettings
-
-Outcome = Literal["ok", "failed", "cut", "left"]
-"""`cut` had begun to answer; `left` was ended by its caller, or by a server that stops."""
 
 
 class Failure(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from agentops.core.ports.model import ModelLost, Order, Piece, Usage, Whole
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from agentops.core.ports.model import Model
     from agentops.core.ports.retry import Retry
     from agentops.core.signals import Signals
+    from agentops.money.records import Outcome
     from agentops.plugins.features.gateway.cache import Cache
-    from agentops.plugins.features.gateway.call import Call, Outcome
+    from agentops.plugins.features.gateway.call import Call
     from agentops.plugins.features.gateway.prices import Prices
     from agentops.plugins.features.gateway.settling import Settling
 
@@ -81,13 +81,12 @@ class Calls:
         return pieces
 
     async def rest(self, call: Call, pieces: Pieces) -> AsyncGenerator[Piece]:
-        """Hand on what comes."""
-        async with aclosing(pieces.rest):
-            yield pieces.first
-            async for piece in pieces.rest:
-                _note(call, piece)
-                if piece.data:
-                    yield piece
+        """Hand on what comes; whoever is handed it closes what it comes from."""
+        yield pieces.first
+        async for piece in pieces.rest:
+            _note(call, piece)
+            if piece.data:
+                yield piece
 
     async def ended(self, call: Call, error: BaseException | None = None) -> None:
         """Settle a call, whatever ended it; to be called once."""

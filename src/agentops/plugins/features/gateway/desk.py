@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from agentops.core.allowance import Allowance
+from agentops.core.allowance import UNLIMITED, Allowance
 from agentops.core.errors import BadRequest, NotFound
 from agentops.core.identity import ANONYMOUS
 from agentops.core.run_names import checked_run_name
@@ -37,7 +37,6 @@ _PASSED_ON: Final = frozenset({b"anthropic-beta", b"anthropic-version", b"openai
 """Headers of a caller that belong to the API and hold no credential."""
 
 _NO_LIMITS: Final = ProjectSettings()
-_UNLIMITED: Final = Allowance()
 
 
 class Desk:
@@ -58,7 +57,7 @@ class Desk:
         self._own_keys = own_keys
         self._with_credits = settings.credits is not None
         each = msgspec.convert(settings.each_key, Allowance, from_attributes=True)
-        self._allowance = _UNLIMITED if each == _UNLIMITED else each
+        self._allowance = UNLIMITED if each == UNLIMITED else each
 
     async def call_of(self, request: Request[Any, Any, Any], question: Question) -> Call:
         """A call that is held for, or the refusal."""
@@ -81,7 +80,7 @@ class Desk:
             until=time.monotonic() + self._settings.call_seconds,
             own_keys=own_keys,
         )
-        if allowance is not _UNLIMITED or project is not _NO_LIMITS or self._with_credits:
+        if allowance is not UNLIMITED or project is not _NO_LIMITS or self._with_credits:
             need = self._need(call, model)
             check_cost(need.likely, allowance)
             call.limits = limits_of(identity, allowance, project, need, with_credits=self._with_credits)

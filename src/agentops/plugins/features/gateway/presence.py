@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Ended(Exception):
 
 
 class Presence:
-    """A block in which a call is served; `end` cancels it, and it is left with `Ended`.
+    """Blocks in which a call is served; `end` cancels the one that is entered, or else the next, with `Ended`.
 
     Most calls are over before anything has to be done for it, and are spared all but one timer.
     """
@@ -34,7 +35,7 @@ class Presence:
         """Whoever asked is looked after, and the call ended after so many seconds."""
         self._receive = receive
         self._seconds = seconds
-        self._on_close = on_close
+        self._on_close: list[Callable[[], object]] = [partial(on_close, self)]
         self._on_long: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(LONG_SECONDS, self._become_long)
@@ -50,6 +51,10 @@ class Presence:
         else:
             self._on_long = do
 
+    def when_closed(self, do: Callable[[], object]) -> None:
+        """Call this at the end too."""
+        self._on_close.append(do)
+
     def end(self, reason: Reason) -> None:
         if self._reason is None:
             self._reason = reason
@@ -57,9 +62,9 @@ class Presence:
                 self._serving.cancel()
 
     def __enter__(self) -> Self:
+        if self._reason is not None:
+            raise Ended(self._reason)
         self._serving = asyncio.current_task()
-        if self._reason is not None and self._serving is not None:  # it ended between two blocks
-            self._serving.cancel()
         return self
 
     def __exit__(
@@ -73,7 +78,8 @@ class Presence:
 
     def close(self) -> None:
         """To be called at the end, whatever happened."""
-        self._on_close(self)
+        while self._on_close:
+            self._on_close.pop()()
         self._timer.cancel()
         if self._looking is not None:
             self._looking.cancel()

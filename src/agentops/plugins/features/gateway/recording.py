@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from agentops.core.records import DAY_MS, EventBody, NewEvent, now_ms
+from agentops.core.records import EventBody, NewEvent, now_ms
+from agentops.money.purses import day_named
 
 if TYPE_CHECKING:
     from agentops.core.identity import Identity
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 CONTENT_MOST: Final = 1024 * 1024
 """Bytes of content in one event; of more, and of what is nested too deeply, it is only said how much it was."""
 
-_FIRST: Final = date(1970, 1, 1).toordinal()
 _CONTENT: Final = ("system", "instructions", "messages", "input", "tools")
 _REDACTED: Final = tuple(
     (re.compile(pattern), f"[{name}]")
@@ -44,12 +43,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def run_of(identity: Identity, at_ms: int | None = None) -> str:
     """Where the calls of a key are told that names no run: one for each day."""
-    return _run_of(identity.credential or identity.subject, (now_ms() if at_ms is None else at_ms) // DAY_MS)
+    return _run_of(identity.credential or identity.subject, day_named(now_ms() if at_ms is None else at_ms))
 
 
 @lru_cache(maxsize=4096)
-def _run_of(who: str, day: int) -> str:
-    return f"llm-{re.sub(r'[^A-Za-z0-9._-]+', '-', who)[:160]}-{date.fromordinal(_FIRST + day)}"
+def _run_of(who: str, day: str) -> str:
+    return f"llm-{re.sub(r'[^A-Za-z0-9._-]+', '-', who)[:160]}-{day}"
 
 
 def asked_event(call: Call) -> NewEvent:

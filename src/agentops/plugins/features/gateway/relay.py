@@ -25,6 +25,8 @@ _HEADERS: Final = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+_OPERATION: Final = "draft"
+"""A stream of a model is one, in the names of events that assistants know."""
 _DONE: Final = b"data: [DONE]\n\n"
 _ERROR_EVENTS: Final[frozenset[Api]] = frozenset({"messages", "responses"})
 """APIs whose events have names."""
@@ -47,9 +49,9 @@ class RelayedStream(Response[bytes]):
         watched = context.vouched.watch(scope["auth"], scope["user"], lambda: self._presence.end("revoked"))
         ending: Exception | None = None
         try:
-            with self._presence:
-                async with aclosing(self._pieces.rest), aclosing(self._calls.rest(call, self._pieces)) as pieces:
-                    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            async with aclosing(self._pieces.rest), aclosing(self._calls.rest(call, self._pieces)) as pieces:
+                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                with self._presence:
                     async for piece in pieces:
                         await send({"type": "http.response.body", "body": _frame(piece), "more_body": True})
         except Exception as error:  # noqa: BLE001 - the status has been sent: what went wrong is said in the stream
@@ -86,6 +88,3 @@ def _said(call: Call, error: Exception, request_id: str) -> bytes:
     api = call.question.api
     said = render(style_of(api), refusal_for(error, call), request_id)
     return b"event: error\ndata: %b\n\n" % said if api in _ERROR_EVENTS else b"data: %b\n\n" % said
-
-
-_OPERATION: Final = "draft"

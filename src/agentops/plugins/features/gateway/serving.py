@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,16 +50,20 @@ class Serving:
         if self._is_over:
             raise Unavailable("the server is shutting down", code="draining")
         most = context_of(request.scope).max_body
-        with self._room.taken(declared_length(request.scope["headers"], most)):
+        with ExitStack() as room:
+            room.enter_context(self._room.taken(declared_length(request.scope["headers"], most)))
             require_json(media_type_of(request))
             question = Question(api, await read_body(request, most))
             presence = Presence(request.receive, self._seconds, self._under_way.discard)
             self._under_way.add(presence)
             try:
-                return await self._served(request, question, presence)
+                answer = await self._served(request, question, presence)
             except BaseException:
                 presence.close()
                 raise
+            if isinstance(answer, RelayedStream) and question.fields:
+                presence.when_closed(room.pop_all().close)
+            return answer
 
     def drain(self) -> None:
         """Let calls go on for a little; what is not over then is ended, and settled."""

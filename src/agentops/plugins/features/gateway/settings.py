@@ -7,15 +7,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from agentops.core.allowance import AMOUNT_MOST
+from agentops.core.allowance import AMOUNT_MOST, Amount, ModelNames
 from agentops.core.config.settings import NotNegative, Positive, Seconds
 from agentops.core.plugin import Settings
 from agentops.core.secret import Secret
 
 Content = Literal["off", "on", "redacted"]
 Money = Annotated[int, Meta(ge=0, le=AMOUNT_MOST, description="a whole number of micro-dollars")]
-
-
 MoneyForTokens = Annotated[int, Meta(ge=0, le=10**12, description="micro-dollars for a million tokens")]
 """At most a dollar a token: what all the tokens there are come to is still a number that a database holds."""
 
@@ -65,10 +63,10 @@ class ProjectSettings(Settings):
 class EachKeySettings(Settings):
     """`[features.gateway.each_key]`: limits of every caller whose key has none of its own."""
 
-    models: list[str] = []
-    requests_per_minute: Positive | None = None
-    tokens_per_minute: Positive | None = None
-    parallel: Positive | None = None
+    models: ModelNames = ()
+    requests_per_minute: Amount | None = None
+    tokens_per_minute: Amount | None = None
+    parallel: Amount | None = None
     budget_day: Money | None = None
     budget_month: Money | None = None
     cost_per_call: Money | None = None

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from agentops.core.eventlog import EventLog
     from agentops.core.records import NewEvent
     from agentops.core.signals import Signals
+    from agentops.money.records import Outcome
     from agentops.money.till import Till
-    from agentops.plugins.features.gateway.call import Call, Outcome
+    from agentops.plugins.features.gateway.call import Call
 
 
 class Settling:
