@@ -20,6 +20,7 @@ from tests.core.parts import Kept, storage_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
+    from datetime import date
 
     import httpx
 
@@ -102,7 +103,7 @@ async def gated(
     *,
     targets: list[dict[str, Any]] | None = None,
     retry: Retry[Any] | None = None,
-    price: Mapping[str, int] = PRICE,
+    price: Mapping[str, int | date] = PRICE,
     beside: Sequence[Feature[Any]] = (),
     **settings: Any,
 ) -> AsyncGenerator[Gated]:

@@ -71,7 +71,7 @@ def question(text: str) -> Question:
 
 def test_it_is_bounded_and_the_oldest_go_first() -> None:
     cache = Cache(CacheSettings(most_bytes=30_000))
-    keys = [Cache.key_of("p", question(str(number))) or b"" for number in range(20)]
+    keys = [Cache.key_of("p", question(str(number)), {}) or b"" for number in range(20)]
     for key in keys:
         cache.keep(key, "provider", "target", bytes(2_000))
         cache.find(keys[0])
@@ -83,7 +83,7 @@ def test_it_is_bounded_and_the_oldest_go_first() -> None:
 
 def test_what_is_old_is_not_given() -> None:
     cache = Cache(CacheSettings(seconds=1e-9))
-    key = Cache.key_of("p", question("x")) or b""
+    key = Cache.key_of("p", question("x"), {}) or b""
     cache.keep(key, "provider", "target", b"{}")
     assert cache.find(key) is None
 
@@ -91,7 +91,7 @@ def test_what_is_old_is_not_given() -> None:
 def test_names_and_values_do_not_run_together() -> None:
     one = Question("chat", b'{"model":"m","temperature":0,"a":"b","c":"d"}')
     two = Question("chat", b'{"model":"m","temperature":0,"a":"bc","":"d"}')
-    assert Cache.key_of("p", one) != Cache.key_of("p", two)
-    assert Cache.key_of("p", one) == Cache.key_of(
-        "p", Question("chat", b'{"c":"d","temperature":0,"a":"b","model":"m"}')
+    assert Cache.key_of("p", one, {}) != Cache.key_of("p", two, {})
+    assert Cache.key_of("p", one, {}) == Cache.key_of(
+        "p", Question("chat", b'{"c":"d","temperature":0,"a":"b","model":"m"}'), {}
     )

@@ -28,7 +28,16 @@ def of_project(project: str, what: str) -> str:
 
 def of_credits(project: str, subject: str) -> str:
     """A user's credits."""
-    return f"{CREDITS}{project.replace('%', '%25').replace('/', '%2F')}/{subject}"
+    return f"{CREDITS}{_of(project, subject)}"
+
+
+def caller(project: str, subject: str) -> str:
+    """In the place of a key's name, for whoever came without one."""
+    return f"caller:{_of(project, subject)}"
+
+
+def _of(project: str, subject: str) -> str:
+    return f"{project.replace('%', '%25').replace('/', '%2F')}/{subject}"
 
 
 def whose_credits(purse: str) -> tuple[str, str] | None:

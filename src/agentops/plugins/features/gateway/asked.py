@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import msgspec
@@ -12,7 +13,7 @@ from agentops.core.errors import BadRequest
 from agentops.core.http.bodies import decode_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from agentops.core.ports.model import Api
 
@@ -24,17 +25,19 @@ MORE_AT_WORST: Final = 1_000
 """Tokens that a provider may add of its own, at worst: rules, tools, the frame of a conversation."""
 LONGEST_NAME: Final = 200
 
-PARAMETER_MOST: Final = 100
-"""Bytes of a field that is no content; what is longer is weighed, for a provider may read it."""
+PARAMETERS_MOST: Final = 50
+"""Of one call; a body may name as many as it has room for."""
 DATA_LEAST: Final = 1_000
 
+_NAME: Final = re.compile(r"[a-z0-9_]{1,40}")
+_SIMPLE: Final = re.compile(rb'[-+.0-9eE]{1,100}|true|false|null|"[A-Za-z0-9_.:-]{0,40}"')
 _CONTENT: Final = frozenset({"messages", "input", "system", "tools", "instructions", "user", "metadata", "prompt"})
 _HOLD_DATA: Final = frozenset({"b64_json", "data", "file_data", "image_url", "url"})
 """Elsewhere the same letters are text, of which providers count each: a caller could hide as much of it as there is."""
 _FRAME: Final = frozenset({"content", "image_url", "role", "source", "text", "type", "url"})
 """Names that stand around content everywhere, and count as part of an object; any other is read, as a schema's are."""
 _DATA: Final = re.compile(r"(?:data:[^,]{0,100};base64,)?[A-Za-z0-9+/=_-]+")
-_Bound = Annotated[int, Meta(ge=1)]
+_Bound = Annotated[int, Meta(ge=1, le=10**9)]
 
 
 class Asked(msgspec.Struct):
@@ -48,13 +51,20 @@ class Asked(msgspec.Struct):
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     temperature: float | None = None
 
-    @property
-    def most_output(self) -> int | None:
-        """The bound that the caller named, of all answers together."""
-        bound = self.max_completion_tokens or self.max_tokens or self.max_output_tokens
-        return None if bound is None else bound * (self.n or 1)
+    def most_output(self, api: Api) -> int | None:
+        """The bound that the caller named, of all answers together.
+
+        Only in the words of this API, for a provider passes over the others; of two, whichever is larger may stand.
+        """
+        bounds = [bound for name in _BOUNDS.get(api, ()) if (bound := getattr(self, name)) is not None]
+        return max(bounds) * (self.n or 1) if bounds else None
 
 
+_BOUNDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "responses": ("max_output_tokens",),
+    "messages": ("max_tokens",),
+}
 _asked: Final = msgspec.json.Decoder(Asked)
 _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OWN: Final = ("model", "stream", "_metadata")
@@ -70,15 +80,19 @@ class Question:
         self.asked = decode_json(_asked, body)
         fields = _fields.decode(body)
         self.fields = {name: raw for name, raw in fields.items() if name not in _OWN}
-        weight = _Weight(self.fields)
+        self.parameters = _parameters(self.fields)
+        """What is not content: short and simple values, as an event shows them."""
+        weight = _weighed(self.fields, self.parameters)
         self.read_likely = weight.in_tokens(BYTES_A_TOKEN)
         """Tokens that the provider reads, as it most likely counts them."""
         self.read_at_worst = weight.in_tokens(1) + MORE_AT_WORST
         """As it counts the densest text there is, one byte a token, and adds what it likes."""
-        self.parameters = {name: raw for name, raw in self.fields.items() if _is_parameter(name, raw)}
-        """What is not content: short and simple values, as an event shows them."""
         if self.streamed and api == "embeddings":
             raise BadRequest("embeddings are not streamed", param="stream")
+
+    @property
+    def most_output(self) -> int | None:
+        return self.asked.most_output(self.api)
 
     @property
     def streamed(self) -> bool:
@@ -95,10 +109,10 @@ class _Weight:
 
     __slots__ = ("images", "size", "tokens")
 
-    def __init__(self, fields: Mapping[str, msgspec.Raw]) -> None:
+    def __init__(self, fields: Mapping[str, msgspec.Raw], unread: Collection[str]) -> None:
         self.size = self.images = self.tokens = 0
         for name, raw in fields.items():
-            if not _is_parameter(name, raw):
+            if name not in unread:
                 self._add(msgspec.json.decode(raw))
 
     def in_tokens(self, bytes_a_token: int) -> int:
@@ -112,10 +126,11 @@ class _Weight:
                 self.size += _bytes_of(value)
         elif isinstance(value, dict):
             self.tokens += 1
+            is_text = value.get("type") == "text"  # pyright: ignore[reportUnknownMemberType]
             for inner_name, inner in cast("dict[str, Any]", value).items():
                 if inner_name not in _FRAME:
                     self.size += _bytes_of(inner_name)
-                self._add(inner, inner_name)
+                self._add(inner, "" if is_text else inner_name)
         elif isinstance(value, list):
             for inner in value:  # pyright: ignore[reportUnknownVariableType]
                 self._add(inner)
@@ -127,5 +142,14 @@ def _bytes_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def _is_parameter(name: str, raw: msgspec.Raw) -> bool:
-    return name not in _CONTENT and len(memoryview(raw)) <= PARAMETER_MOST
+def _weighed(fields: Mapping[str, msgspec.Raw], unread: Collection[str]) -> _Weight:
+    try:
+        return _Weight(fields, unread)
+    except RecursionError:
+        raise BadRequest("the JSON is nested too deeply", code="invalid_json") from None
+
+
+def _parameters(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """Of words and numbers alone: whatever else a caller names, its words might be somebody's."""
+    found = ((name, raw) for name, raw in fields.items() if name not in _CONTENT and _NAME.fullmatch(name))
+    return dict(islice(((name, raw) for name, raw in found if _SIMPLE.fullmatch(memoryview(raw))), PARAMETERS_MOST))

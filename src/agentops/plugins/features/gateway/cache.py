@@ -8,6 +8,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentops.plugins.features.gateway.asked import Question
     from agentops.plugins.features.gateway.settings import CacheSettings
 
@@ -34,14 +36,16 @@ class Cache:
         self._size = 0
 
     @staticmethod
-    def key_of(project: str, question: Question) -> bytes | None:
+    def key_of(project: str, question: Question, headers: Mapping[str, str]) -> bytes | None:
         """Nothing for what is not to be cached: a temperature that is not said is not 0."""
         if question.streamed or question.asked.temperature != 0:
             return None
         digest = blake2b(f"{len(project)}:{project}{question.api}\0{question.asked.model}".encode(), digest_size=32)
         for name, raw in sorted(question.fields.items()):
-            digest.update(f"\0{name}\0{len(memoryview(raw))}:".encode())
+            digest.update(f"\0{len(name)}:{name}\0{len(memoryview(raw))}:".encode())
             digest.update(raw)
+        for name, value in sorted(headers.items()):
+            digest.update(f"\0{name}:{value}".encode())
         return digest.digest()
 
     def find(self, key: bytes) -> Cached | None:

@@ -36,6 +36,8 @@ class Failure(NamedTuple):
 
 
 NOTHING: Final = Usage()
+TOKENS_MOST: Final = 10**12
+"""A count above is none, and no database could add up what it costs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +87,11 @@ class Call:
         if self.first_ms is None:
             self.first_ms = now_ms() - self.at
 
+    def count(self, usage: Usage) -> None:
+        """Take what the provider counted, if these are counts: one below nothing would pay whoever called."""
+        if all(type(count) is int and 0 <= count <= TOKENS_MOST for count in usage[:4]):
+            self.counted = usage
+
     def ended(self, outcome: Outcome) -> None:
         """Work out what it used: as the provider counted, or would have; nothing, if it never began to answer."""
         self.outcome, self.ended_at = outcome, now_ms()
@@ -92,7 +99,7 @@ class Call:
             self.usage = self.counted
         elif self.first_ms is not None:
             known = self.counted or Usage(input=self.question.read_likely)
-            likely, most = -(-self.wrote // BYTES_A_TOKEN), self.question.asked.most_output
+            likely, most = -(-self.wrote // BYTES_A_TOKEN), self.question.most_output
             output = max(known.output, likely if most is None else min(likely, most))  # for no more is held
             self.usage = known._replace(output=output, estimated=True)
         if self.price is not None and not (self.own_key or self.from_cache):

@@ -10,6 +10,7 @@ from agentops.core.ports.model import ModelLost, Order, Piece, Usage, Whole
 from agentops.core.retrying import Retrying
 from agentops.plugins.features.gateway.presence import Ended
 from agentops.plugins.features.gateway.prices import day_of
+from agentops.plugins.features.gateway.recording import CONTENT_MOST
 from agentops.plugins.features.gateway.targets import may_go_to_another
 from agentops.plugins.features.gateway.written import written_in
 
@@ -57,15 +58,16 @@ class Calls:
 
     async def answer(self, call: Call) -> Whole:
         """A whole answer; it is `ended` that settles it."""
-        key = None if self._cache is None else self._cache.key_of(call.identity.project, call.question)
+        key = None if self._cache is None else self._cache.key_of(call.identity.project, call.question, call.headers)
         whole = self._cached(call, key)
         if whole is None:
             whole = await self._first_that_answers(call, _whole)
-            call.counted = whole.usage
+            if whole.usage is not None:
+                call.count(whole.usage)
             if self._cache is not None and key is not None:
                 self._cache.keep(key, call.provider, call.target, whole.body)
         call.began()
-        if whole.usage is None:
+        if call.counted is None:
             call.wrote = written_in(call.question.api, whole.body)
         if call.content != "off":
             call.answer = whole.body
@@ -159,8 +161,8 @@ async def _begun(model: Model[Any], order: Order) -> Pieces:
 
 def _note(call: Call, piece: Piece) -> None:
     if piece.usage is not None:
-        call.counted = piece.usage
+        call.count(piece.usage)
     if piece.text:
         call.wrote += len(piece.text.encode())
-        if call.content != "off":
+        if call.content != "off" and call.wrote <= CONTENT_MOST:
             call.texts.append(piece.text)

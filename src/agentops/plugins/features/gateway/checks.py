@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentops.core.problem import Problem, nearest
+from agentops.core.records import now_ms
+from agentops.plugins.features.gateway.prices import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -42,6 +44,13 @@ def check_prices(settings: GatewaySettings, prices: Prices) -> Iterator[Problem]
                 "its calls would cost nothing, and no budget would end them",
                 f'add [[features.gateway.prices]] with provider = "{provider}", model = "{model}", input, output; '
                 "0 is a price",
+            )
+        elif prices.of(provider, model, day_of(now_ms())) is None:
+            yield Problem(
+                key,
+                f"{model!r} of {provider!r} has no price yet",
+                "until the first day that has one its calls would cost nothing, and no budget would end them",
+                "add a price without `since`, for the days before",
             )
     for index, price in enumerate(settings.prices):
         if (price.provider, price.model) not in asked:

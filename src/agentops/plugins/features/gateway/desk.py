@@ -112,7 +112,7 @@ class Desk:
     def _need(self, call: Call, model: ModelSettings) -> Need:
         """At worst, whichever of the targets answers; a call is not refused for the worst, but waits for it."""
         question = call.question
-        named = 0 if question.api == "embeddings" else question.asked.most_output
+        named = 0 if question.api == "embeddings" else question.most_output
         unnamed = model.most_output_tokens * (question.asked.n or 1)
         tokens = question.read_likely + (unnamed if named is None else named)
         if call.own_keys:

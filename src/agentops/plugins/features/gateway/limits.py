@@ -103,7 +103,7 @@ def _name_of(identity: Identity, allowance: Allowance) -> str:
     credential = allowance.counts_as or identity.credential
     if credential is not None:
         return credential.removeprefix(CREDENTIAL)
-    return f"caller:{identity.project}/{identity.subject}"
+    return purses.caller(identity.project, identity.subject)
 
 
 def _budgets(

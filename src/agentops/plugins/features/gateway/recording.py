@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agentops.plugins.features.gateway.settings import Content
 
 CONTENT_MOST: Final = 1024 * 1024
-"""Bytes of content in one event; of more it is only said how much it was."""
+"""Bytes of content in one event; of more, and of what is nested too deeply, it is only said how much it was."""
 
 _CONTENT: Final = ("system", "instructions", "messages", "input", "tools")
 _REDACTED: Final = tuple(
@@ -98,7 +98,9 @@ def _ending(call: Call) -> dict[str, Any]:
         payload["fromCache"] = True
     if call.failures and call.outcome not in _NO_FAILURES:
         payload["error"] = call.failures[-1].told()
-    if call.content != "off" and (call.answer or call.texts):
+    if call.texts and call.wrote > CONTENT_MOST:
+        payload["content"] = {"omittedBytes": call.wrote}
+    elif call.content != "off" and (call.answer or call.texts):
         payload["content"] = _shown(call.answer or _encode("".join(call.texts)), call.content)
     return payload
 
@@ -112,7 +114,12 @@ def _shown(raw: bytes | msgspec.Raw, content: Content) -> msgspec.Raw:
     size = len(memoryview(raw))
     if size > CONTENT_MOST:
         return msgspec.Raw(_encode({"omittedBytes": size}))
-    return msgspec.Raw(redacted(bytes(raw))) if content == "redacted" else msgspec.Raw(raw)
+    if content != "redacted":
+        return msgspec.Raw(raw)
+    try:
+        return msgspec.Raw(redacted(bytes(raw)))
+    except RecursionError:
+        return msgspec.Raw(_encode({"omittedBytes": size}))
 
 
 def redacted(json: bytes) -> bytes:

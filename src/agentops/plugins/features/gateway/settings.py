@@ -14,6 +14,8 @@ from agentops.core.secret import Secret
 
 Content = Literal["off", "on", "redacted"]
 Money = Annotated[int, Meta(ge=0, le=AMOUNT_MOST, description="a whole number of micro-dollars")]
+MoneyForTokens = Annotated[int, Meta(ge=0, le=10**12, description="micro-dollars for a million tokens")]
+"""At most a dollar a token: what all the tokens there are come to is still a number that a database holds."""
 
 
 class TargetSettings(Settings):
@@ -41,12 +43,12 @@ class PriceSettings(Settings):
     provider: str
     model: str
     """What the provider calls it."""
-    input: Money
-    output: Money
+    input: MoneyForTokens
+    output: MoneyForTokens
     since: date = date(1970, 1, 1)
-    cached: Money | None = None
+    cached: MoneyForTokens | None = None
     """Of what the provider had in its cache; like `input` unless it is said."""
-    written: Money | None = None
+    written: MoneyForTokens | None = None
     """Of what it puts into its cache; like `input` unless it is said."""
 
 

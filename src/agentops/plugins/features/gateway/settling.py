@@ -46,11 +46,11 @@ class Settling:
         call.ended(outcome)
         record = _record_of(call)
         spends = spends_of(call.limits, call.cost, call.usage.input + call.usage.output)
-        events = self._events_of(call)
         try:
-            call.remaining = await self._settled(record, spends, events)
-        except Refusal as refusal:
-            self._signals.event("llm.not_recorded", "warning", call=call.id, reason=refusal.message)
+            call.remaining = await self._settled(record, spends, self._events_of(call))
+        except Exception as error:  # noqa: BLE001 - whatever cannot be told of a call, it is charged and holds nothing
+            reason = error.message if isinstance(error, Refusal) else type(error).__name__
+            self._signals.event("llm.not_recorded", "warning", call=call.id, reason=reason)
             call.remaining = await self._settled(record, spends, [])
         await self._note_own_key(call)
         self._tell(call)
