@@ -104,7 +104,8 @@ class TestClientsLeave:
             await provider.abandoned(1)
             await over(gate)
             call = await call_in(gate.kit)
-            assert (call.outcome, call.tries, call.input, call.output, call.cost) == ("left", 1, 0, 0, 0)
+            assert (call.outcome, call.tries, call.output, call.estimated) == ("left", 1, 0, True)
+            assert call.input == call.cost == READ  # it was being read, and is on the provider's bill
             assert len(provider.requests) == 1
 
     async def test_in_the_middle_of_a_stream(self, tmp_path: Path, provider: FakeProvider) -> None:

@@ -62,7 +62,8 @@ async def test_what_does_not_fit_beside_another_is_told_to_come_again(tmp_path: 
 
 async def test_one_that_is_refused_or_fails_takes_no_room(tmp_path: Path, provider: FakeProvider) -> None:
     async with gated(tmp_path, {"first": asking(provider)}, bytes_in_flight=ROOM) as gate:
-        for fields in ({"model": "other"}, {"n": "x"}, {"x_fault": {"status": 500}}):
+        wrong: list[dict[str, Any]] = [{"model": "other"}, {"n": "x"}, {"x_fault": {"status": 500}}]
+        for fields in wrong:
             for streamed in (False, True):
                 answer = await post(gate, messages=PROMPT, stream=streamed, **fields)
                 assert not answer.is_success

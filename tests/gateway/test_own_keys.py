@@ -33,6 +33,8 @@ OTHER = "sk-canary-of-another-abcd"
 class Keeping(Fixture):
     """Keeps the keys that it was asked with."""
 
+    takes_keys = True
+
     def __init__(self) -> None:
         super().__init__()
         self.keys: list[str | None] = []
@@ -115,7 +117,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str | None]] = {
 async def test_what_cannot_be_stored_is_refused_without_being_shown(
     tmp_path: Path, body: dict[str, Any], param: str | None
 ) -> None:
-    async with gated(tmp_path, ring=RING) as gate:
+    async with gated(tmp_path, {"echo": Keeping()}, ring=RING) as gate:
         answer = await ask(gate, "POST", **body)
         assert answer.status_code == 400
         assert answer.json()["error"]["param"] == param
@@ -125,7 +127,7 @@ async def test_what_cannot_be_stored_is_refused_without_being_shown(
 
 async def test_who_may_call_models_may_not_change_where_the_calls_go(tmp_path: Path) -> None:
     """An agent's key that leaked could else have the calls of its owner read by somebody else's account."""
-    async with gated(tmp_path, ring=RING) as gate:
+    async with gated(tmp_path, {"echo": Keeping()}, ring=RING) as gate:
         gate.who.known["agent"] = Identity("alice", permissions=frozenset({"llm:call"}), credential="key:agent")
         assert (await gate.chat("agent")).status_code == 200
         for method, path in (("POST", KEYS), ("GET", KEYS), ("DELETE", f"{KEYS}/echo")):
@@ -163,3 +165,10 @@ def test_a_ring_that_seals_nothing_is_told_before_a_start(tmp_path: Path) -> Non
         Kit(storage=storage_in(tmp_path), models={"echo": Fixture()}, lanes=[Lane("/api", serve=[gateway])])
     assert "features.Gateway.ring[1]: this is no key of 32 bytes" in str(raised.value)
     assert "canary" not in str(raised.value)
+
+
+async def test_where_nobody_checks_them_no_keys_are_taken(tmp_path: Path) -> None:
+    """Any text would be a key there, and whoever has one is not charged."""
+    async with gated(tmp_path, {"echo": Fixture()}, ring=RING) as gate:
+        refused = await ask(gate, "POST", provider="echo", api_key=KEY)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_provider")

@@ -29,6 +29,7 @@ class HttpModel(Model[P]):
 
     def __init__(self, settings: P | None = None, /, **values: Any) -> None:
         super().__init__(settings, **values)
+        self.takes_keys = self.settings.own_keys
         self._upstream: Upstream | None = None
 
     @override

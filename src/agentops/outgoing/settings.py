@@ -29,6 +29,8 @@ class ProviderSettings(Settings):
     """Where the provider is; what its API names is added to it. No caller can choose another."""
     key: Secret | None = None
     """This deployment's own key at the provider."""
+    own_keys: bool = True
+    """Whether users may bring keys of their own; false for a provider that checks none, or nobody would be charged."""
     headers: dict[str, Secret] = {}
     """Sent with every call."""
     authorities: str = ""

@@ -92,6 +92,8 @@ class Model(Plugin[S]):
     kind: ClassVar[Kind] = "model"
     speaks: frozenset[Api] = frozenset({"chat"})
     """The APIs in which it can be asked; known from its class or from its settings, before it starts."""
+    takes_keys: bool = True
+    """Whether it checks the key of an order: whoever brings one that nobody checks would not be charged."""
 
     @abstractmethod
     async def answer(self, order: Order) -> Whole:

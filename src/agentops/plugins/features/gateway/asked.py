@@ -126,8 +126,9 @@ class _Weight:
                 self.size += _bytes_of(value)
         elif isinstance(value, dict):
             self.tokens += 1
-            is_text = value.get("type") == "text"  # pyright: ignore[reportUnknownMemberType]
-            for inner_name, inner in cast("dict[str, Any]", value).items():
+            part = cast("dict[str, Any]", value)
+            is_text = part.get("type") == "text"
+            for inner_name, inner in part.items():
                 if inner_name not in _FRAME:
                     self.size += _bytes_of(inner_name)
                 self._add(inner, "" if is_text else inner_name)

@@ -93,7 +93,7 @@ class Call:
             self.counted = usage
 
     def ended(self, outcome: Outcome) -> None:
-        """Work out what it used: as the provider counted, or would have; nothing, if it never began to answer."""
+        """Work out what it used: as the provider counted, or would have; nothing, if the provider failed at once."""
         self.outcome, self.ended_at = outcome, now_ms()
         if outcome == "ok" and self.counted is not None:
             self.usage = self.counted
@@ -102,6 +102,8 @@ class Call:
             likely, most = -(-self.wrote // BYTES_A_TOKEN), self.question.most_output
             output = max(known.output, likely if most is None else min(likely, most))  # for no more is held
             self.usage = known._replace(output=output, estimated=True)
+        elif outcome == "left" and self.tries > len(self.failures):
+            self.usage = Usage(input=self.question.read_likely, estimated=True)  # it was sent, and is being read
         if self.price is not None and not (self.own_key or self.from_cache):
             self.cost = self.price.cost(self.usage)
 

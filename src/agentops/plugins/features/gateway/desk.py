@@ -106,7 +106,7 @@ class Desk:
         """The caller's own keys at these providers; whoever has one is served by those only, and not charged."""
         if self._own_keys is None or identity is ANONYMOUS:
             return {}
-        providers = {target.provider for target in targets}
+        providers = {target.provider for target in targets if self._models[target.provider].takes_keys}
         return await self._own_keys.found(identity.project, identity.subject, providers)
 
     def _need(self, call: Call, model: ModelSettings) -> Need:

@@ -227,7 +227,7 @@ STORE_KEY: Final = documented(
     },
     responses={"201": answered("It is used from the next call on", own_keys.StoredKey, _STORED)},
     refusals=[
-        BadRequest("there is no such provider here", code="unknown_provider", param="provider"),
+        BadRequest("no provider of this name takes keys here", code="unknown_provider", param="provider"),
         BadRequest("a provider's key is 16 to 500 letters, digits and signs, without blanks", param="api_key"),
         *refused_bodies(),
         _AWAY,

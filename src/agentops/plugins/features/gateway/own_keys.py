@@ -71,7 +71,7 @@ class Safe:
         owner = _owner(request)
         asked = decode_json(_decoder, await read_json(request))
         if asked.provider not in self._providers:
-            message = f"there is no such provider here; {nearest(asked.provider, self._providers)}"
+            message = f"no provider of this name takes keys here; {nearest(asked.provider, self._providers)}"
             raise BadRequest(message, code="unknown_provider", param="provider")
         stored = await self._own_keys.put(origin_of(request), owner, asked.provider, Secret(asked.api_key))
         return json_answer(_shown(stored), 201)

@@ -85,7 +85,7 @@ class Gateway(Feature[GatewaySettings]):
         desk = Desk(settings, rungs.models, prices, till, own_keys)
         self._serving = Serving(desk, calls, settling, Room(settings.bytes_in_flight, signals), settings.call_seconds)
         if own_keys is not None:
-            self._safe = Safe(own_keys, rungs.models.keys())
+            self._safe = Safe(own_keys, [name for name, model in rungs.models.items() if model.takes_keys])
         self._figures = Figures(settings.models, till, with_credits=settings.credits is not None)
         async with till.life():
             silence = rungs.draining.tell(self._serving.drain)
