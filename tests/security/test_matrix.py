@@ -18,6 +18,7 @@ from agentops.core.ports.storage import Append
 from agentops.core.records import NewEvent
 from agentops.plugins.auth.hashed_keys import HashedKeys
 from agentops.plugins.auth.jwt import Jwt
+from agentops.plugins.models.fixture import Fixture
 from agentops.testing.feature import guarded
 from agentops.testing.server import serving
 from tests.core.parts import storage_in
@@ -50,11 +51,24 @@ class Up(NamedTuple):
     places: dict[str, str]
 
 
+NEEDS: dict[str, dict[str, Any]] = {
+    "gateway": {
+        "models": {"small": {"targets": [{"provider": "echo"}]}},
+        "prices": [{"provider": "echo", "model": "small", "input": 1, "output": 1}],
+    }
+}
+"""What a feature cannot be without."""
+
+
 @pytest.fixture
 def kit(tmp_path: Path) -> Kit:
-    features: list[Feature[Any]] = [find("feature", name)() for name in known("feature")]  # type: ignore[misc]
+    features: list[Feature[Any]] = [
+        find("feature", name)(**NEEDS.get(name, {}))  # type: ignore[misc]
+        for name in known("feature")
+    ]
     auth = {"passport": Passport(), "keys": HashedKeys(prefix="ak_"), "tokens": Jwt(secret="x" * 40, accounts=True)}
-    return Kit(storage=storage_in(tmp_path), auth=auth, lanes=[Lane(LANE, features, ["passport"])])
+    lanes = [Lane(LANE, features, ["passport"])]
+    return Kit(storage=storage_in(tmp_path), models={"echo": Fixture()}, auth=auth, lanes=lanes)
 
 
 @pytest_asyncio.fixture
