@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from agentops.core.ports.storage import Storage
 
 Part = Literal["project", "day", "subject", "credential", "model", "provider"]
-PARTS: Final[tuple[Part, ...]] = ("project", "day", "subject", "credential", "model", "provider")
 COUNTED: Final = ("calls", "failed", "input", "cached", "written", "output", "cost")
 ROWS_MOST: Final = 10_000
 

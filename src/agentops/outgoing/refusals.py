@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from agentops.core.masking import masked_in_strangers
-from agentops.core.ports.model import ModelFault, ModelLost
+from agentops.core.ports.model import WAIT_HEADERS, ModelFault, ModelLost
 from agentops.outgoing.objects import as_object
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ REFUSAL_MOST: Final = 64 * 1024
 """Of a refusal's body; one that is longer is no refusal that anybody wrote for a reader."""
 MESSAGE_MOST: Final = 500
 
-_TOLD: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 _FIT: Final = re.compile(r"[ -~]{1,100}")
 _FIRST_REFUSAL: Final = 300
 
@@ -54,7 +53,7 @@ def fault(
     headers: Mapping[str, str] | None = None,
 ) -> ModelFault:
     """`said` is the error in the body. What `secrets` are in it is masked."""
-    told = {name: (headers or {}).get(name, "") for name in _TOLD}
+    told = {name: (headers or {}).get(name, "") for name in WAIT_HEADERS}
     message = (said or {}).get("message")
     text = message[:MESSAGE_MOST] if isinstance(message, str) and message else f"the provider answered {status}"
     return ModelFault(

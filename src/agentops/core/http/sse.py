@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentops.core.http.asgi import Receive, Scope, Send
     from agentops.core.http.gate import Context
 
-_HEADERS: Final = [
+STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
@@ -58,14 +58,19 @@ class EventStream(Response[bytes]):
         while (await receive())["type"] != "http.disconnect":
             pass
         if not self._stream.ended:
-            lane = f"{context.lane.name}." if context.lane is not None and context.lane.name else ""
-            context.signals.event(f"{lane}{self._operation}.sse_client_closed")
+            tell_left(context, self._operation)
         self._stream.end()
+
+
+def tell_left(context: Context, operation: str) -> None:
+    """A client went before the end of what it asked for."""
+    lane = f"{context.lane.name}." if context.lane is not None and context.lane.name else ""
+    context.signals.event(f"{lane}{operation}.sse_client_closed")
 
 
 async def _start(scope: Scope, send: Send) -> None:
     keep_alive = [(b"connection", b"keep-alive")] if scope["http_version"] == "1.1" else []
-    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *keep_alive]})
+    await send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *keep_alive]})
 
 
 async def _write(stream: Stream[Any], server_send: Send) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -64,6 +64,10 @@ class Piece(NamedTuple):
     event: str = ""
     usage: Usage | None = None
     text: str = ""
+
+
+WAIT_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
+"""What a provider says of when to come back, and all that is handed on of its headers."""
 
 
 class ModelFault(Exception):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from agentops.core.errors import Refusal, Unavailable
-from agentops.core.ports.model import ModelFault
+from agentops.core.ports.model import WAIT_HEADERS, ModelFault
 from agentops.plugins.features.gateway.limits import NEVER
 from agentops.plugins.features.gateway.presence import Ended
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _OURS: Final = frozenset({401, 402, 403})
 """Said of the key that this server has at the provider: nothing that the caller could mend."""
 _KEPT: Final = frozenset({502, 503, 504, 529})
-_WAITS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 _SANE: Final = re.compile(r"[A-Za-z0-9 ,:.-]{1,40}")
 _REFUSED: Final = 400
 _FAULTY: Final = 500
@@ -66,7 +65,7 @@ def refusal_for(error: Exception, call: Call | None) -> Refusal:
         return ProviderRefusal(502, f"{call.provider}: {error.message}", code="provider_unreachable")
     told = _told(error.body)
     message = (told.message or error.message)[:_WORDS_MOST]
-    headers = {name: said for name in _WAITS if _SANE.fullmatch(said := error.headers.get(name, ""))}
+    headers = {name: said for name in WAIT_HEADERS if _SANE.fullmatch(said := error.headers.get(name, ""))}
     if error.status in _OURS and not call.own_key:
         message = f"{call.provider} refuses the key that this server has there (status {error.status})"
         return ProviderRefusal(502, message, code="provider_refused", **NEVER)

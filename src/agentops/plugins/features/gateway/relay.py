@@ -9,6 +9,7 @@ from litestar import Response
 
 from agentops.core.error_styles import render
 from agentops.core.http.gate import context_of
+from agentops.core.http.sse import STREAM_HEADERS, tell_left
 from agentops.core.ports.model import ModelLost
 from agentops.plugins.features.gateway.faults import refusal_for, style_of
 from agentops.plugins.features.gateway.presence import Ended
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from agentops.plugins.features.gateway.calls import Calls, Pieces
     from agentops.plugins.features.gateway.presence import Presence
 
-_HEADERS: Final = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-]
 _OPERATION: Final = "draft"
 """A stream of a model is one, in the names of events that assistants know."""
 _DONE: Final = b"data: [DONE]\n\n"
@@ -50,7 +46,7 @@ class RelayedStream(Response[bytes]):
         ending: Exception | None = None
         try:
             async with aclosing(self._pieces.rest), aclosing(self._calls.rest(call, self._pieces)) as pieces:
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+                await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
                 with self._presence:
                     async for piece in pieces:
                         await send({"type": "http.response.body", "body": _frame(piece), "more_body": True})
@@ -64,8 +60,7 @@ class RelayedStream(Response[bytes]):
             self._presence.close()
         await self._calls.ended(call, ending)
         if isinstance(ending, Ended) and ending.reason == "left":
-            lane = f"{context.lane.name}." if context.lane is not None and context.lane.name else ""
-            context.signals.event(f"{lane}{_OPERATION}.sse_client_closed")
+            tell_left(context, _OPERATION)
             return
         last = _DONE if call.question.api == "chat" else b""
         if ending is not None:
